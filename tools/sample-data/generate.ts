@@ -1,0 +1,83 @@
+// Writes the sample exports into data/inbox and what is true of them into tests/fixtures/sample-truth.json: the same bytes every time.
+//
+//   node tools/sample-data/generate.ts [--out DIR]      DIR takes the place of the project's root folder
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { exportDates, socialInteractions, viewingLogs } from './exports.ts'
+import { dayFiles, type DayFile, type FileTruth } from './files.ts'
+import { interactionsOn, type Interaction } from './social.ts'
+import { dateOf, dayMs, startOf } from './time.ts'
+import { viewingsOn, type Viewing } from './viewing.ts'
+
+const daysBefore = 2 // also happen, and their late records are in the first exports
+
+/** What all exports up to a date hold together, broken records left out. */
+type TruthThrough = {
+  readonly viewings: number
+  readonly interactions: number
+  readonly users: number
+  readonly contents: number
+  readonly watchedSeconds: number
+}
+
+export type SampleTruth = {
+  readonly files: Readonly<Record<string, FileTruth>>
+  readonly through: Readonly<Record<string, TruthThrough>>
+}
+
+/** Writes all files below `root`. */
+export function writeSampleData(root: string): void {
+  const happened = daysThatHappen().map((date) => {
+    const viewings = viewingsOn(date)
+    return { viewings, interactions: interactionsOn(date, viewings) }
+  })
+  const viewingFiles = dayFiles(
+    viewingLogs,
+    happened.flatMap(({ viewings }) => viewings),
+  )
+  const interactionFiles = dayFiles(
+    socialInteractions,
+    happened.flatMap(({ interactions }) => interactions),
+  )
+  const files = [...viewingFiles, ...interactionFiles]
+  const truth: SampleTruth = {
+    files: Object.fromEntries(files.map(({ path, truth }) => [path, truth])),
+    through: Object.fromEntries(exportDates.map((date) => [date, truthThrough(date, viewingFiles, interactionFiles)])),
+  }
+  for (const { path, text } of files) writeFile(join(root, path), text)
+  writeFile(join(root, 'tests/fixtures/sample-truth.json'), `${JSON.stringify(truth, null, 2)}\n`)
+}
+
+function daysThatHappen(): string[] {
+  const first = startOf(exportDates[0]) - daysBefore * dayMs
+  return Array.from({ length: daysBefore + exportDates.length }, (_, day) => dateOf(first + day * dayMs))
+}
+
+function truthThrough(
+  date: string,
+  viewingFiles: readonly DayFile<Viewing>[],
+  interactionFiles: readonly DayFile<Interaction>[],
+): TruthThrough {
+  const viewings = viewingFiles.filter((file) => file.date <= date).flatMap(({ good }) => good)
+  const interactions = interactionFiles.filter((file) => file.date <= date).flatMap(({ good }) => good)
+  const all = [...viewings, ...interactions]
+  return {
+    viewings: viewings.length,
+    interactions: interactions.length,
+    users: new Set(all.map(({ person }) => person.userId)).size,
+    contents: new Set(all.map(({ content }) => content.contentId)).size,
+    watchedSeconds: viewings.reduce((sum, { watchedSeconds }) => sum + watchedSeconds, 0),
+  }
+}
+
+function writeFile(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}
+
+if (import.meta.main) {
+  const projectRoot = join(import.meta.dirname, '../..')
+  const { values } = parseArgs({ options: { out: { type: 'string', default: projectRoot } } })
+  writeSampleData(values.out)
+}
