@@ -1,0 +1,22 @@
+// Durations as pipeline files write them: 30s, 10m, 6h, 1d.
+
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+export const DURATION_PATTERN = /^(\d{1,6})([smhd])$/
+
+/** `30s` → 30000. Throws a plain Error on any other form. */
+export function durationMs(text: string): number {
+  const match = DURATION_PATTERN.exec(text)
+  const unit = match?.[2]
+  if (match?.[1] === undefined || (unit !== 's' && unit !== 'm' && unit !== 'h' && unit !== 'd')) {
+    throw new Error(`'${text}' is not a duration such as 30s, 10m, 6h or 1d`)
+  }
+  return Number(match[1]) * UNITS_MS[unit]
+}
+
+/** 412 → `0.4 s`, 65000 → `1 min 5 s`. For people, never parsed back. */
+export function formatDuration(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}

@@ -1,0 +1,95 @@
+// The closed list of reasons why work fails, and how one of them travels through Temporal.
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common'
+
+/**
+ * Every failure type, and whether doing the same work again can help. `retries` in a pipeline file counts only failures
+ * of a type marked `retry`; the others end the step at once.
+ */
+const FAILURES = {
+  PipelineUnknown: 'final',
+  PipelineInvalid: 'final',
+  RequestInvalid: 'final',
+  TargetUnknown: 'final',
+  ProfileMissing: 'final',
+  ProfileInvalid: 'final',
+  WarehouseUnsupported: 'final',
+  FileMissing: 'final',
+  FileRefused: 'final',
+  FileChanged: 'retry',
+  HeaderMismatch: 'final',
+  RejectsOverLimit: 'final',
+  ContractUnknown: 'final',
+  ContractChanged: 'final',
+  CountsDisagree: 'final',
+  WarehouseBusy: 'retry',
+  WarehouseFailed: 'retry',
+  DiskFull: 'final',
+  DbtMissing: 'final',
+  DbtProjectInvalid: 'final',
+  DbtNothingSelected: 'final',
+  DbtNodesFailed: 'final',
+  DbtTestsFailed: 'final',
+  DbtTransient: 'retry',
+  DbtKilled: 'retry',
+  DbtVerdictDisagrees: 'final',
+  MartUnknown: 'final',
+  MartsFailed: 'final',
+  RunTimedOut: 'final',
+  RunCancelled: 'final',
+  ServerUnreachable: 'final',
+  StepLost: 'final',
+  Internal: 'final',
+} as const satisfies Record<string, 'retry' | 'final'>
+
+export type FailureType = keyof typeof FAILURES
+
+/** A failure as reports, the refresh log and alerts carry it. */
+export interface FailureInfo {
+  readonly type: FailureType
+  readonly message: string
+}
+
+/** Longest message in bytes that goes into a history: Temporal cuts activity failures at 4 KiB with their wrapping. */
+const MESSAGE_LIMIT_BYTES = 1024
+
+/**
+ * The one way to fail. The message says what happened, to which thing, and what to do next. Non-retryable for Temporal
+ * always: Temporal's own retries are for lost workers, repeated work is counted by the workflow (attempt.ts). Foreign
+ * errors are not handed on as causes: their texts may hold command lines or secrets.
+ */
+export function failure(type: FailureType, message: string, details: unknown[] = []): ApplicationFailure {
+  return ApplicationFailure.create({ type, message: clipMessage(message), nonRetryable: true, details })
+}
+
+export function isFailureType(text: string | undefined | null): text is FailureType {
+  return text !== undefined && text !== null && Object.hasOwn(FAILURES, text)
+}
+
+export function canRetryHelp(type: FailureType): boolean {
+  return FAILURES[type] === 'retry'
+}
+
+/** What a caught error means: our own failures keep their type, lost workers and cancellation get theirs. */
+export function describeFailure(error: unknown): FailureInfo {
+  if (error instanceof ApplicationFailure) {
+    const type = isFailureType(error.type) ? error.type : 'Internal'
+    return { type, message: error.message }
+  }
+  if (error instanceof CancelledFailure) return { type: 'RunCancelled', message: 'the run was cancelled' }
+  if (error instanceof TimeoutFailure) {
+    return {
+      type: 'StepLost',
+      message: `no worker finished it in time (${error.timeoutType}); look at the worker's log and start the run again`,
+    }
+  }
+  if (error instanceof ActivityFailure && error.cause !== undefined) return describeFailure(error.cause)
+  return { type: 'Internal', message: error instanceof Error ? error.message : String(error) }
+}
+
+function clipMessage(message: string): string {
+  const bytes = new TextEncoder().encode(message)
+  if (bytes.length <= MESSAGE_LIMIT_BYTES) return message
+  // Keep the end too: that is where the advice stands.
+  const decode = (part: Uint8Array) => new TextDecoder().decode(part).replaceAll('\uFFFD', '')
+  return `${decode(bytes.subarray(0, 700))} […] ${decode(bytes.subarray(bytes.length - 300))}`
+}

@@ -1,0 +1,194 @@
+// Reads pipeline files: YAML with positions → checked definition, every problem of a file reported at once.
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { z } from 'zod'
+import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import { pipelineJsonSchema, pipelineSchema, type PipelineDefinition } from './definition.ts'
+import { failure } from './failure.ts'
+import { isIdentifier } from './identifier.ts'
+import { resolveDate } from './logical-date.ts'
+import { didYouMean } from './near-match.ts'
+
+/** One thing that is wrong in a file: where, and what was expected. Lines and columns count from 1. */
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+/** Workflow types that Millrace itself exports; a pipeline of that name would never be run as one. */
+const RESERVED_NAMES = new Set(['lease', 'alert'])
+
+/** Names (file names without ending) of all pipelines of a folder, sorted. */
+export async function listPipelines(pipelinesDir: string): Promise<string[]> {
+  const names = await readdir(pipelinesDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return names
+    .filter((name) => /\.ya?ml$/.test(name))
+    .map((name) => name.replace(/\.ya?ml$/, ''))
+    .sort()
+}
+
+/**
+ * The definition of one pipeline. Fails with PipelineUnknown (and a near match) when there is no such file, and with
+ * PipelineInvalid naming every problem as `file:line:column: message` when it is wrong.
+ */
+export async function loadPipeline(pipelinesDir: string, name: string): Promise<PipelineDefinition> {
+  const known = await listPipelines(pipelinesDir)
+  if (!known.includes(name)) {
+    const have = known.length === 0 ? `there are none in ${pipelinesDir}/` : `known: ${known.join(', ')}`
+    throw failure('PipelineUnknown', `there is no pipeline '${name}'${didYouMean(name, known)}; ${have}`)
+  }
+  const file = await pipelineFile(pipelinesDir, name)
+  const result = parsePipeline(await readFile(file, 'utf8'), path.relative(process.cwd(), file) || file, name)
+  if ('problems' in result) {
+    throw failure('PipelineInvalid', result.problems.map(problemText).join('\n'))
+  }
+  return result.definition
+}
+
+export function problemText(problem: Problem): string {
+  return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`
+}
+
+/** Parses one file's text. Pure; `expectedName` is the file's name without ending. */
+export function parsePipeline(
+  text: string,
+  file: string,
+  expectedName: string,
+): { definition: PipelineDefinition } | { problems: Problem[] } {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const at = (offset: number, message: string): Problem => {
+    const { line, col } = lines.linePos(offset)
+    return { file, line, column: col, message }
+  }
+  if (document.errors.length > 0) {
+    return { problems: document.errors.map((error) => at(error.pos[0], error.message)) }
+  }
+  const parsed = pipelineSchema.safeParse(document.toJS())
+  const located = (path: readonly PropertyKey[], message: string, key?: string) =>
+    at(offsetOf(document, path, key), message)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.flatMap((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) =>
+            located(issue.path, `unknown key '${key}'${didYouMean(key, keysAllowedAt(issue.path))}`, key),
+          )
+        : [located(issue.path, `${issue.path.join('.') || 'the file'}: ${explain(issue, document)}`)],
+    )
+    return { problems: problems.sort(byPosition) }
+  }
+  const problems = crossChecks(parsed.data, expectedName).map(({ path, message }) => located(path, message))
+  return problems.length > 0 ? { problems: problems.sort(byPosition) } : { definition: parsed.data }
+}
+
+/** What the schema alone cannot say: names that must agree with each other. */
+function crossChecks(definition: PipelineDefinition, expectedName: string): { path: PropertyKey[]; message: string }[] {
+  const found: { path: PropertyKey[]; message: string }[] = []
+  if (definition.name !== expectedName) {
+    found.push({ path: ['name'], message: `name '${definition.name}' must be the file's own, '${expectedName}'` })
+  }
+  if (RESERVED_NAMES.has(definition.name)) {
+    found.push({
+      path: ['name'],
+      message: `'${definition.name}' is a workflow of Millrace itself; choose another name`,
+    })
+  }
+  const params = Object.keys(definition.params)
+  for (const [param, { type, default: value }] of Object.entries(definition.params)) {
+    if (value === undefined) continue
+    const text = String(value)
+    if (type === 'date' && resolveDate(text, 0) === undefined) {
+      found.push({ path: ['params', param, 'default'], message: `'${text}' is not yesterday, today or YYYY-MM-DD` })
+    }
+    if (type === 'int' && !/^-?\d+$/.test(text)) {
+      found.push({ path: ['params', param, 'default'], message: `'${text}' is not a whole number` })
+    }
+  }
+  definition.steps.forEach((step, stepIndex) => {
+    step.ingest?.forEach((entry, entryIndex) => {
+      for (const used of placeholders(entry.files)) {
+        if (params.includes(used)) continue
+        found.push({
+          path: ['steps', stepIndex, 'ingest', entryIndex, 'files'],
+          message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}`,
+        })
+      }
+    })
+  })
+  for (const [schedule, { params: given = {} }] of Object.entries(definition.schedules)) {
+    for (const [param, value] of Object.entries(given)) {
+      const declared = isIdentifier(param) ? definition.params[param] : undefined
+      if (declared === undefined) {
+        found.push({
+          path: ['schedules', schedule, 'params', param],
+          message: `'${param}' is not a param of this pipeline${didYouMean(param, params)}`,
+        })
+      } else if (declared.type === 'date' && resolveDate(value, 0) === undefined) {
+        found.push({ path: ['schedules', schedule, 'params', param], message: `'${value}' is not a date` })
+      }
+    }
+  }
+  return found
+}
+
+/** Names used as {name} in a text. */
+export function placeholders(text: string): string[] {
+  return [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '')
+}
+
+/** Where in the text the node at a path stands; for an unknown key, where that key stands. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], key?: string): number {
+  const exact = document.getIn([...path], true) as Node | undefined
+  if (key !== undefined && isMap(exact)) {
+    const pair = exact.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key)
+    const range = isScalar(pair?.key) ? pair.key.range : undefined
+    if (range) return range[0]
+  }
+  if (exact?.range) return exact.range[0]
+  return path.length === 0 ? 0 : offsetOf(document, path.slice(0, -1))
+}
+
+interface JsonSchemaNode {
+  readonly properties?: Record<string, JsonSchemaNode>
+  readonly items?: JsonSchemaNode
+  readonly additionalProperties?: JsonSchemaNode | boolean
+}
+
+/** The keys that the schema knows at a path, for near matches. */
+function keysAllowedAt(path: readonly PropertyKey[]): string[] {
+  let node = pipelineJsonSchema() as JsonSchemaNode | undefined
+  for (const part of path) {
+    if (typeof part === 'number') node = node?.items
+    else {
+      const extra = node?.additionalProperties
+      node = node?.properties?.[String(part)] ?? (typeof extra === 'object' ? extra : undefined)
+    }
+  }
+  return Object.keys(node?.properties ?? {})
+}
+
+async function pipelineFile(pipelinesDir: string, name: string): Promise<string> {
+  const entries = await readdir(pipelinesDir)
+  return path.join(pipelinesDir, entries.includes(`${name}.yml`) ? `${name}.yml` : `${name}.yaml`)
+}
+
+function byPosition(a: Problem, b: Problem): number {
+  return a.line - b.line || a.column - b.column
+}
+
+/** zod's message, with what was written and a near match where a word of a fixed list was expected. */
+function explain(issue: z.core.$ZodIssue, document: Document.Parsed): string {
+  if (issue.code !== 'invalid_value') return lowerFirst(issue.message)
+  const given = String(document.getIn(issue.path as unknown[]))
+  const known = issue.values.map(String)
+  return `'${given}' is none of ${known.join(', ')}${didYouMean(given, known)}`
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}

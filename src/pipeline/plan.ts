@@ -1,0 +1,105 @@
+// The plan: the frozen, resolved pipeline of one run. Made once, by the run's first activity; small enough for a history.
+import type { ColumnType } from './column-type.ts'
+import type { Identifier, TableName } from './identifier.ts'
+import type { Policies } from './policies.ts'
+
+/** What a run is started with: the workflow's one argument. */
+export interface RunRequest {
+  /** A target of the dbt profile; the profile's own default when left out. */
+  readonly target?: string
+  readonly params?: Readonly<Record<string, string>>
+  /** Run just this step, or this step and those behind it. */
+  readonly only?: string
+  readonly from?: string
+  /** Other timeouts and delays than the usual ones, for tests. */
+  readonly policies?: Partial<Policies>
+}
+
+export interface Plan {
+  readonly pipeline: string
+  readonly description: string
+  readonly target: string
+  readonly logicalDate: string
+  readonly params: Readonly<Record<string, string>>
+  readonly warehouse: PlannedWarehouse
+  readonly dbt: DbtProject
+  readonly steps: readonly PlannedStep[]
+  readonly refreshLog?: Identifier
+  readonly timeoutMs: number
+  readonly policies: Policies
+  /** Whether this server knows Millrace's search attributes; runs do without where it does not. */
+  readonly searchAttributes: boolean
+}
+
+/** Which warehouse, by its public side only: no secret may stand here. */
+export interface PlannedWarehouse {
+  readonly kind: 'duckdb'
+  /** For people: a path or host. */
+  readonly label: string
+  readonly schema: Identifier
+  /** Everything that opens the warehouse runs on this task queue. */
+  readonly taskQueue: string
+}
+
+/** Folders relative to the workspace. */
+export interface DbtProject {
+  readonly projectDir: string
+  readonly profilesDir: string
+}
+
+interface StepBase {
+  /** Unique in the plan: what --only and --from take. */
+  readonly id: string
+  readonly onFailure: 'fail' | 'warn'
+  /** The request left this step out. */
+  readonly skipped: boolean
+}
+
+export type PlannedStep =
+  | (StepBase & { readonly kind: 'ingest'; readonly entries: readonly IngestEntry[] })
+  | (StepBase & { readonly kind: 'dbt' } & DbtCommand)
+  | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
+
+export interface IngestEntry {
+  /** Names the entry among those of its pipeline: part of its batch. */
+  readonly id: string
+  readonly into: TableName
+  /** Path relative to the workspace, params filled in. */
+  readonly file: string
+  readonly mode: 'replace'
+  readonly maxRejectShare: number
+  readonly contract: readonly ContractColumn[]
+}
+
+export interface ContractColumn {
+  readonly name: Identifier
+  readonly type: ColumnType
+  /** Where the type came from. */
+  readonly origin: 'pipeline' | 'dbt source' | 'dbt source without data_type'
+}
+
+export interface DbtCommand {
+  readonly command: 'run' | 'test'
+  readonly select: readonly string[]
+  readonly exclude: readonly string[]
+  readonly retries: number
+  readonly retryDelayMs: number
+  readonly timeoutMs: number
+}
+
+export interface MartCheck {
+  readonly mart: Identifier
+  readonly relation: Relation
+  readonly key: readonly Identifier[]
+  readonly unique: boolean
+  readonly maxNullShare: number
+  readonly minRows?: number
+  readonly maxRows?: number
+}
+
+/** A table as dbt's manifest places it. */
+export interface Relation {
+  readonly database: string
+  readonly schema: string
+  readonly name: string
+}

@@ -1,0 +1,178 @@
+// What a run leaves behind: its result in Temporal, report.json in the run folder, and what the terminal shows.
+import type { FailureInfo } from './failure.ts'
+import { formatDuration } from './duration.ts'
+
+export type Outcome = 'succeeded' | 'warned' | 'failed' | 'skipped' | 'cancelled'
+export type StepState = 'pending' | 'running' | Outcome
+
+export interface RunReport {
+  readonly pipeline: string
+  readonly target: string
+  readonly logicalDate: string
+  readonly params: Readonly<Record<string, string>>
+  readonly outcome: Outcome
+  /** Outcomes of the steps `dbt run` and `dbt test`, the first of each. */
+  readonly run: Outcome | null
+  readonly test: Outcome | null
+  readonly steps: readonly StepReport[]
+  readonly failure: FailureInfo | null
+  readonly workflowId: string
+  readonly runId: string
+  /** ISO 8601, UTC. */
+  readonly startedAt: string
+  readonly finishedAt: string
+  readonly durationMs: number
+}
+
+/** A step as it stands; while the run goes on, some are pending. */
+export interface StepReport {
+  readonly id: string
+  readonly kind: 'ingest' | 'dbt' | 'validate' | 'record'
+  readonly title: string
+  readonly state: StepState
+  readonly startedAtMs: number | null
+  readonly durationMs: number | null
+  /** How often the work was done: 1 where no retry was needed. */
+  readonly attempts: number
+  readonly failure: FailureInfo | null
+  readonly loads: readonly LoadProgress[]
+  readonly dbt: DbtReport | null
+  readonly marts: readonly MartReport[]
+}
+
+/** One ingest entry of a step: still to come, or done. */
+export interface LoadProgress {
+  readonly into: string
+  readonly file: string
+  readonly state: StepState
+  readonly report: LoadReport | null
+  readonly failure: FailureInfo | null
+}
+
+/** Counts are of records. read = loaded + superseded + rejected, always. */
+export interface LoadReport {
+  readonly loadId: string
+  readonly into: string
+  readonly file: string
+  readonly status: 'loaded' | 'already loaded'
+  readonly read: number
+  readonly loaded: number
+  readonly superseded: number
+  readonly rejected: number
+  /** The commonest reasons, at most ten. */
+  readonly rejectReasons: readonly RejectReason[]
+  /** Where the rejects are, as schema.table. */
+  readonly rejectsTable: string
+  readonly loadedAt: string
+  readonly durationMs: number
+}
+
+export interface RejectReason {
+  readonly code: string
+  readonly column: string | null
+  readonly count: number
+}
+
+export interface DbtReport {
+  readonly command: string
+  readonly invocationId: string
+  /** Nodes by dbt's own status word. */
+  readonly counts: Readonly<Record<string, number>>
+  readonly total: number
+  /** Those that failed or warned first, then the slowest; at most 40. All of them are in the run folder. */
+  readonly nodes: readonly NodeReport[]
+}
+
+export interface NodeReport {
+  readonly uniqueId: string
+  readonly name: string
+  readonly resourceType: string
+  readonly status: string
+  readonly durationMs: number
+  readonly message: string | null
+}
+
+export type MartVerdict = 'VALID' | 'WARNING' | 'FAILED'
+
+export interface MartReport {
+  readonly mart: string
+  readonly relation: string
+  readonly verdict: MartVerdict
+  readonly rows: number
+  readonly checks: readonly MartCheckReport[]
+}
+
+export interface MartCheckReport {
+  readonly check: string
+  readonly verdict: MartVerdict
+  readonly detail: string
+}
+
+/** What a heartbeat says about work that goes on; read by the live view. */
+export type Progress =
+  | { readonly phase: 'scanning' | 'typing' | 'loading'; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly phase: 'dbt'; readonly done: number; readonly total: number; readonly running: readonly string[] }
+
+/** The worst of the steps' states counts; a run whose steps were all left out is skipped. */
+export function outcomeOf(steps: readonly StepReport[]): Outcome {
+  const states = steps.map((step) => step.state)
+  for (const outcome of ['cancelled', 'failed', 'warned', 'succeeded'] as const) {
+    if (states.includes(outcome)) return outcome
+  }
+  return 'skipped'
+}
+
+const MARKS: Record<StepState, string> = {
+  pending: '·',
+  running: '⏳',
+  succeeded: '✅',
+  warned: '⚠️',
+  failed: '❌',
+  skipped: '⏭️',
+  cancelled: '🚫',
+}
+
+/** The steps as a Markdown table, for the current details in Temporal's UI (limit there: 20,000 bytes). */
+export function stepsTable(steps: readonly StepReport[]): string {
+  const rows = steps.map((step) => {
+    const time = step.durationMs === null ? '' : formatDuration(step.durationMs)
+    return `| ${MARKS[step.state]} | ${step.title} | ${stepSummary(step)} | ${time} |`
+  })
+  return ['| | step | what | time |', '|---|---|---|---|', ...rows].join('\n')
+}
+
+/** One line that says what a step did. */
+export function stepSummary(step: StepReport): string {
+  if (step.failure !== null) return `${step.failure.type}: ${step.failure.message.split('\n')[0] ?? ''}`
+  if (step.state === 'skipped') return 'left out'
+  switch (step.kind) {
+    case 'ingest':
+      return step.loads.map(loadSummary).join(' · ')
+    case 'dbt':
+      return step.dbt === null ? '' : countsText(step.dbt.counts)
+    case 'validate':
+      return step.marts.map((mart) => `${mart.mart} ${mart.verdict} (${formatCount(mart.rows)} rows)`).join(' · ')
+    case 'record':
+      return ''
+  }
+}
+
+function loadSummary(load: LoadProgress): string {
+  if (load.report === null) return `${load.into} ${load.state}`
+  const { report } = load
+  return report.status === 'already loaded'
+    ? `${report.into} already loaded (${formatCount(report.loaded)} records)`
+    : `${report.into} ${formatCount(report.loaded)} loaded, ${formatCount(report.rejected)} rejected`
+}
+
+/** `pass 31, warn 1`: the numbers by dbt's status words. */
+export function countsText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([status, count]) => `${formatCount(count)} ${status}`)
+    .join(', ')
+}
+
+/** 6120 → `6,120`. */
+export function formatCount(value: number): string {
+  return String(value).replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',')
+}

@@ -1,0 +1,118 @@
+// A run's request held against its pipeline: params resolved, steps chosen, every mistake named at once.
+import type { PipelineDefinition, StepDefinition } from './definition.ts'
+import { failure } from './failure.ts'
+import { resolveDate } from './logical-date.ts'
+import { didYouMean } from './near-match.ts'
+import type { RunRequest } from './plan.ts'
+
+export interface ResolvedRequest {
+  readonly params: Readonly<Record<string, string>>
+  /** YYYY-MM-DD: the first date param's value, else the day of the run's own time. */
+  readonly logicalDate: string
+  readonly steps: readonly ChosenStep[]
+}
+
+export interface ChosenStep {
+  readonly id: string
+  readonly definition: StepDefinition
+  readonly skipped: boolean
+}
+
+/** Fails with RequestInvalid, naming all that is wrong with the params and the choice of steps. */
+export function resolveRequest(
+  definition: PipelineDefinition,
+  request: RunRequest,
+  runTimeMs: number,
+): ResolvedRequest {
+  const problems: string[] = []
+  const params = resolveParams(definition, request.params ?? {}, runTimeMs, problems)
+  const steps = chooseSteps(definition, request, problems)
+  if (problems.length > 0) {
+    throw failure('RequestInvalid', `pipeline '${definition.name}': ${problems.join('; ')}`)
+  }
+  const dateParam = Object.entries(definition.params).find(([, { type }]) => type === 'date')?.[0]
+  const runDay = new Date(runTimeMs).toISOString().slice(0, 10)
+  return { params, logicalDate: (dateParam === undefined ? undefined : params[dateParam]) ?? runDay, steps }
+}
+
+/** `{name}` → the param's value. */
+export function fillIn(text: string, params: Readonly<Record<string, string>>): string {
+  return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => params[name] ?? whole)
+}
+
+/** The name of each step, unique in the pipeline: its own, else its kind (`dbt-run`), numbered when it repeats. */
+export function stepIds(steps: readonly StepDefinition[]): string[] {
+  const used = new Map<string, number>()
+  return steps.map((step) => {
+    const base =
+      step.name ??
+      (step.dbt === undefined ? (step.ingest === undefined ? 'validate' : 'ingest') : `dbt-${step.dbt.command}`)
+    const times = (used.get(base) ?? 0) + 1
+    used.set(base, times)
+    return times === 1 ? base : `${base}-${times}`
+  })
+}
+
+function resolveParams(
+  definition: PipelineDefinition,
+  given: Readonly<Record<string, string>>,
+  runTimeMs: number,
+  problems: string[],
+): Record<string, string> {
+  const known = Object.keys(definition.params)
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue
+    problems.push(`there is no param '${name}'${didYouMean(name, known)}, params: ${known.join(', ') || 'none'}`)
+  }
+  const params: Record<string, string> = {}
+  for (const [name, { type, default: fallback }] of Object.entries(definition.params)) {
+    const text = given[name] ?? (fallback === undefined ? undefined : String(fallback))
+    if (text === undefined) {
+      problems.push(`param '${name}' has no default; give --${name} VALUE`)
+      continue
+    }
+    const value = paramValue(type, text, runTimeMs)
+    if (value === undefined) {
+      const expected = {
+        date: 'an existing day written YYYY-MM-DD, nor today or yesterday',
+        int: 'a whole number',
+        string: 'a plain word (letters, digits, dot, dash and _)',
+      }[type]
+      problems.push(`--${name} '${text}' is not ${expected}`)
+    } else {
+      params[name] = value
+    }
+  }
+  return params
+}
+
+function paramValue(type: 'date' | 'string' | 'int', text: string, runTimeMs: number): string | undefined {
+  switch (type) {
+    case 'date':
+      return resolveDate(text, runTimeMs)
+    case 'int':
+      return /^-?\d{1,15}$/.test(text) ? text : undefined
+    case 'string':
+      // Params become parts of paths: nothing that could lead elsewhere.
+      return /^(?!\.)[\w.-]{1,100}$/.test(text) ? text : undefined
+  }
+}
+
+function chooseSteps(definition: PipelineDefinition, { only, from }: RunRequest, problems: string[]): ChosenStep[] {
+  const ids = stepIds(definition.steps)
+  const find = (option: string, name: string | undefined): number | undefined => {
+    if (name === undefined) return undefined
+    const index = ids.indexOf(name.trim().replaceAll(' ', '-'))
+    if (index === -1)
+      problems.push(`${option} '${name}' is not a step${didYouMean(name, ids)}, steps: ${ids.join(', ')}`)
+    return index
+  }
+  const onlyIndex = find('--only', only)
+  const fromIndex = find('--from', from)
+  if (only !== undefined && from !== undefined) problems.push('give --only or --from, not both')
+  return definition.steps.map((step, index) => ({
+    id: ids[index] ?? '',
+    definition: step,
+    skipped: (onlyIndex !== undefined && index !== onlyIndex) || (fromIndex !== undefined && index < fromIndex),
+  }))
+}
