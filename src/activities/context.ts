@@ -1,0 +1,17 @@
+// What activities are given: the composition root makes one of these, tests another.
+import type { Plan } from '../pipeline/plan.ts'
+import type { Workspace } from '../platform/workspace.ts'
+import type { WarehouseAddress } from '../warehouses/warehouse.ts'
+
+export interface ActivityDeps {
+  readonly workspace: Workspace
+  /** Python of the environment that holds dbt. */
+  readonly python: string
+  /** Whether the server knows Millrace's search attributes. */
+  readonly searchAttributes: boolean
+  /** Makes sure that a worker of this process serves the warehouse's task queue, and returns the queue's name. */
+  readonly serveWarehouse: (address: WarehouseAddress) => Promise<string>
+}
+
+/** The part of a plan that each activity gets besides its own step. */
+export type RunContext = Pick<Plan, 'pipeline' | 'target' | 'logicalDate' | 'params' | 'warehouse' | 'dbt'>

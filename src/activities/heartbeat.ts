@@ -1,0 +1,30 @@
+// Beats while an activity works, from a timer: the work itself may be silent for minutes.
+import { Context } from '@temporalio/activity'
+import type { Progress } from '../pipeline/report.ts'
+
+const BEAT_EVERY_MS = 1_000
+
+/**
+ * Runs the work with a heartbeat per second that carries the latest progress. The work gets a function that sets it
+ * and the signal that aborts when the run is cancelled or this worker shuts down.
+ */
+export async function withHeartbeat<T>(
+  work: (show: (progress: Progress) => void, abort: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = Context.current()
+  let latest: Progress | undefined
+  const beat = () => context.heartbeat(latest)
+  beat()
+  const timer = setInterval(beat, BEAT_EVERY_MS)
+  try {
+    return await work((progress) => {
+      latest = progress
+    }, context.cancellationSignal)
+  } catch (error) {
+    // Temporal must see its own CancelledFailure, whatever the interrupted work threw.
+    context.cancellationSignal.throwIfAborted()
+    throw error
+  } finally {
+    clearInterval(timer)
+  }
+}

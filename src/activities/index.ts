@@ -1,0 +1,48 @@
+// The activities of a worker, by the names that histories hold, in the order of the story.
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { CompleteAsyncError } from '@temporalio/activity'
+import { failure } from '../pipeline/failure.ts'
+import type { ActivityDeps } from './context.ts'
+import { createIngestTable } from './ingest-table.ts'
+import { createPlanRun } from './plan-run.ts'
+import { createRecordRefresh } from './record-refresh.ts'
+import { createRunDbt } from './run-dbt.ts'
+import { createValidateMarts } from './validate-marts.ts'
+
+export type Activities = ReturnType<typeof createActivities>
+
+export function createActivities(deps: ActivityDeps) {
+  const runDbt = createRunDbt(deps)
+  return {
+    planRun: typed(createPlanRun(deps)),
+    ingestTable: typed(createIngestTable(deps)),
+    dbtRun: typed(runDbt),
+    dbtTest: typed(runDbt),
+    validateMarts: typed(createValidateMarts(deps)),
+    recordRefresh: typed(createRecordRefresh(deps)),
+  }
+}
+
+/** Nothing but our own failures leaves an activity: a foreign error's text may hold a command line or a secret. */
+function typed<Input, Result>(activity: (input: Input) => Promise<Result>): (input: Input) => Promise<Result> {
+  return async (input) => {
+    try {
+      return await activity(input)
+    } catch (error) {
+      if (
+        error instanceof ApplicationFailure ||
+        error instanceof CancelledFailure ||
+        error instanceof CompleteAsyncError
+      ) {
+        throw error
+      }
+      throw asInternal(error)
+    }
+  }
+}
+
+function asInternal(error: unknown): ApplicationFailure {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  const place = error instanceof Error ? /\/(src\/[\w/.-]+:\d+)/.exec(error.stack ?? '')?.[1] : undefined
+  return failure('Internal', `${message} (${place ?? 'place unknown'}); this is a bug of Millrace, please report it`)
+}

@@ -1,0 +1,68 @@
+// planRun: freezes the plan of a run, and refuses one that cannot work before anything is touched.
+import { activityInfo, Context } from '@temporalio/activity'
+import path from 'node:path'
+import type { Plan, RunRequest } from '../pipeline/plan.ts'
+import { ApplicationFailure } from '@temporalio/common'
+import { failure } from '../pipeline/failure.ts'
+import { loadPipeline } from '../pipeline/load.ts'
+import { runFolder } from '../platform/workspace.ts'
+import { openLocalFile } from '../sources/local.ts'
+import type { ActivityDeps } from './context.ts'
+import { withHeartbeat } from './heartbeat.ts'
+import { makePlan } from './make-plan.ts'
+
+export interface PlanRunInput {
+  readonly pipeline: string
+  readonly request: RunRequest
+  /** The time the run is for, in ms since 1970: {date} defaults are counted from it. */
+  readonly runTimeMs: number
+}
+
+export function createPlanRun(deps: ActivityDeps) {
+  return async function planRun({ pipeline, request, runTimeMs }: PlanRunInput): Promise<Plan> {
+    return await withHeartbeat(async (_show, abort) => {
+      const { workflowExecution, attempt } = activityInfo()
+      if (workflowExecution === undefined) throw new Error('planRun is part of a workflow')
+      const folder = runFolder(deps.workspace, workflowExecution.workflowId, workflowExecution.runId)
+      const definition = await loadPipeline(deps.workspace.pipelinesDir, pipeline)
+      const place = {
+        workspace: deps.workspace,
+        python: deps.python,
+        outputDir: path.join(folder, `plan-${attempt}`),
+      }
+      const { plan, address } = await makePlan(definition, request, runTimeMs, place, abort)
+      await requireFiles(deps.workspace.root, plan.steps)
+      Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
+      return {
+        ...plan,
+        warehouse: {
+          kind: address.kind,
+          label: path.relative(deps.workspace.root, address.label),
+          schema: address.schema,
+          taskQueue: await deps.serveWarehouse(address),
+        },
+        searchAttributes: deps.searchAttributes,
+      }
+    })
+  }
+}
+
+/** All missing or unusable files at once, before the first of them is loaded. */
+async function requireFiles(root: string, steps: Plan['steps']): Promise<void> {
+  const problems: ApplicationFailure[] = []
+  for (const step of steps) {
+    if (step.kind !== 'ingest' || step.skipped) continue
+    for (const { file } of step.entries) {
+      try {
+        await (await openLocalFile(root, file)).handle.close()
+      } catch (error) {
+        if (!(error instanceof ApplicationFailure)) throw error
+        problems.push(error)
+      }
+    }
+  }
+  const [first] = problems
+  if (first === undefined) return
+  const type = problems.some((problem) => problem.type === 'FileRefused') ? 'FileRefused' : 'FileMissing'
+  throw failure(type, problems.map(({ message }) => message).join('\n'))
+}

@@ -1,0 +1,59 @@
+// recordRefresh: every run leaves report.json in its folder and one row in the refresh log, however it ended.
+import path from 'node:path'
+import type { Identifier } from '../pipeline/identifier.ts'
+import type { RunReport } from '../pipeline/report.ts'
+import { writeFileAtomically } from '../platform/files.ts'
+import { runFolder } from '../platform/workspace.ts'
+import type { RefreshRow } from '../warehouses/warehouse.ts'
+import type { ActivityDeps, RunContext } from './context.ts'
+import { withHeartbeat } from './heartbeat.ts'
+import { withWarehouse } from './with-warehouse.ts'
+
+export interface RecordRefreshInput {
+  /** Null when planning failed: then there is no warehouse to write to. */
+  readonly plan: RunContext | null
+  readonly refreshLog: Identifier | null
+  readonly report: RunReport
+}
+
+/** Doing it again changes nothing: the row is keyed by the run, the file replaced. */
+export function createRecordRefresh(deps: ActivityDeps) {
+  return async function recordRefresh({ plan, refreshLog, report }: RecordRefreshInput): Promise<void> {
+    await withHeartbeat(async (_show, abort) => {
+      const file = reportFile(deps, report)
+      await writeFileAtomically(file, `${JSON.stringify(report, null, 2)}\n`)
+      if (plan === null || refreshLog === null) return
+      await withWarehouse(deps, plan, abort, async ({ open }) => {
+        const table = { schema: plan.warehouse.schema, table: refreshLog }
+        await (await open()).recordRefresh(table, refreshRow(report))
+      })
+    })
+  }
+}
+
+function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): string {
+  return path.join(runFolder(deps.workspace, workflowId, runId), 'report.json')
+}
+
+/** The row as asked for: models that dbt run built, rows that the loads inserted, and a sentence. */
+export function refreshRow(report: RunReport): RefreshRow {
+  const loads = report.steps.flatMap((step) => step.loads.flatMap((load) => load.report ?? []))
+  const marts = report.steps.flatMap((step) => step.marts)
+  const valid = marts.filter(({ verdict }) => verdict !== 'FAILED').length
+  const validated = marts.length > 0 ? `${valid}/${marts.length} marts validated` : 'no marts validated'
+  const loaded = loads.filter(({ status }) => status === 'loaded')
+  return {
+    refreshId: `${report.workflowId}/${report.runId}`,
+    runDate: report.startedAt,
+    success: report.outcome === 'succeeded' || report.outcome === 'warned',
+    modelsUpdated: report.steps
+      .filter(({ dbt }) => dbt?.command === 'run')
+      .reduce((sum, { dbt }) => sum + (dbt?.counts['success'] ?? 0), 0),
+    rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
+    executionTimeSeconds: report.durationMs / 1000,
+    notes:
+      `${report.pipeline} refresh - ${validated}` +
+      (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
+    report,
+  }
+}

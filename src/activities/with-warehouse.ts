@@ -1,0 +1,44 @@
+// Opens the run's warehouse for the length of one activity, and lets go of it whatever happens.
+import { mkdtemp, mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { readProfileTarget } from '../dbt/profile.ts'
+import { openEngine, type Engine } from '../platform/duckdb.ts'
+import { openWarehouse } from '../warehouses/open.ts'
+import type { Warehouse } from '../warehouses/warehouse.ts'
+import type { ActivityDeps, RunContext } from './context.ts'
+
+export interface OpenPlace {
+  readonly engine: Engine
+  /** For files that end with the activity. */
+  readonly scratchDir: string
+  /** Opens the warehouse; it is closed at the end. */
+  readonly open: () => Promise<Warehouse>
+}
+
+/** When the signal aborts, the engine's running statement is interrupted and its transaction rolled back. */
+export async function withWarehouse<T>(
+  deps: ActivityDeps,
+  context: RunContext,
+  abort: AbortSignal,
+  work: (place: OpenPlace) => Promise<T>,
+): Promise<T> {
+  const { root, stateDir } = deps.workspace
+  const projectDir = path.resolve(root, context.dbt.projectDir)
+  const location = { projectDir, profilesDir: path.resolve(root, context.dbt.profilesDir) }
+  const target = await readProfileTarget(location, context.target)
+  await mkdir(path.join(stateDir, 'tmp'), { recursive: true })
+  const scratchDir = await mkdtemp(path.join(stateDir, 'tmp', 'work-'))
+  const engine = await openEngine({ scratchDir })
+  const interrupt = () => engine.interrupt()
+  abort.addEventListener('abort', interrupt, { once: true })
+  let warehouse: Warehouse | undefined
+  try {
+    const open = async () => (warehouse ??= await openWarehouse(target, projectDir, engine))
+    return await work({ engine, scratchDir, open })
+  } finally {
+    abort.removeEventListener('abort', interrupt)
+    await warehouse?.close()
+    engine.close()
+    await rm(scratchDir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,21 @@
+// What every command starts from: the workspace, the environment, and a connection when it needs one.
+import { readEnvironment, type Environment } from '../platform/environment.ts'
+import { findWorkspace, type Workspace } from '../platform/workspace.ts'
+import { connectClient, serverAddress, type ConnectedClient } from '../temporal/connect.ts'
+
+export interface Cli {
+  readonly workspace: Workspace
+  readonly environment: Environment
+  /** To the configured server, else to this workspace's own. The caller closes it. */
+  connect(): Promise<ConnectedClient>
+}
+
+export function openCli(): Cli {
+  const environment = readEnvironment()
+  const workspace = findWorkspace(environment.workspace)
+  return {
+    workspace,
+    environment,
+    connect: async () => connectClient(await serverAddress(workspace, environment)),
+  }
+}

@@ -1,0 +1,167 @@
+// Follows a run to its end: redraws on a terminal, prints plain lines into a pipe, gives events with --json.
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  defaultPayloadConverter,
+  WorkflowFailedError,
+  type WorkflowHandle,
+} from '@temporalio/client'
+import { describeFailure } from '../pipeline/failure.ts'
+import type { Progress, RunReport, StepReport } from '../pipeline/report.ts'
+import type { ConnectedClient } from '../temporal/connect.ts'
+import { color, isTerminal, openRedraw, say, terminalWidth } from './terminal.ts'
+import { headerLine, liveLines, stepLines } from './view.ts'
+
+const POLL_EVERY_MS = 250
+/** A worker answers queries; none may be there. */
+const QUERY_WITHIN_MS = 3_000
+
+export type OutputMode = 'terminal' | 'lines' | 'json'
+
+export function outputMode(json: boolean): OutputMode {
+  return json ? 'json' : isTerminal() ? 'terminal' : 'lines'
+}
+
+interface RunProgress {
+  readonly target: string | null
+  readonly logicalDate: string | null
+  readonly steps: readonly StepReport[]
+}
+
+/** How a followed run ended: with its report, or without one (terminated, or failed before it could make one). */
+export type FollowedEnd =
+  | { readonly kind: 'report'; readonly report: RunReport }
+  | { readonly kind: 'no report'; readonly message: string }
+
+/** Resolves when the run ends, or with undefined when the signal aborts; the run goes on then. */
+export async function followRun(
+  { connection }: ConnectedClient,
+  handle: WorkflowHandle,
+  pipeline: string,
+  mode: OutputMode,
+  abort: AbortSignal,
+): Promise<FollowedEnd | undefined> {
+  let end: FollowedEnd | undefined
+  const ended = waitForEnd(handle).then((result) => {
+    end = result
+  })
+  const display = openDisplay(mode, pipeline)
+  const deadline = () => Date.now() + QUERY_WITHIN_MS
+  while (end === undefined && !abort.aborted) {
+    const progress = await connection
+      .withDeadline(deadline(), () => handle.query<RunProgress>('progress'))
+      .catch(() => undefined)
+    const beats = await connection.withDeadline(deadline(), () => pendingProgress(handle)).catch(() => new Map())
+    if (end === undefined && !abort.aborted) display.update(progress, beats)
+    await Promise.race([ended, pause(POLL_EVERY_MS, undefined, { signal: abort }).catch(() => undefined)])
+  }
+  if (end?.kind === 'report') display.finish(end.report)
+  else display.finish(undefined)
+  return end
+}
+
+async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
+  try {
+    return { kind: 'report', report: (await handle.result()) as RunReport }
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error
+    const { cause } = error
+    const details = cause instanceof ApplicationFailure || cause instanceof CancelledFailure ? cause.details : undefined
+    const [report] = (details ?? []) as (RunReport | undefined)[]
+    if (report !== undefined) return { kind: 'report', report }
+    return { kind: 'no report', message: cause === undefined ? error.message : describeFailure(cause).message }
+  }
+}
+
+/** The latest heartbeat of each activity that is under way. */
+async function pendingProgress(handle: WorkflowHandle): Promise<Map<string, Progress>> {
+  const { raw } = await handle.describe()
+  const found = new Map<string, Progress>()
+  for (const { activityId, heartbeatDetails } of raw.pendingActivities ?? []) {
+    const payload = heartbeatDetails?.payloads?.[0]
+    if (!activityId || !payload) continue
+    const progress = defaultPayloadConverter.fromPayload<Progress | null>(payload)
+    if (progress !== null) found.set(activityId, progress)
+  }
+  return found
+}
+
+interface Display {
+  update(progress: RunProgress | undefined, beats: ReadonlyMap<string, Progress>): void
+  finish(report: RunReport | undefined): void
+}
+
+function openDisplay(mode: OutputMode, pipeline: string): Display {
+  switch (mode) {
+    case 'terminal':
+      return terminalDisplay(pipeline)
+    case 'lines':
+      return linesDisplay()
+    case 'json':
+      return jsonDisplay()
+  }
+}
+
+function terminalDisplay(pipeline: string): Display {
+  const redraw = openRedraw()
+  let frame = 0
+  return {
+    update(progress, beats) {
+      frame++
+      const view = { progress: beats, frame, nowMs: Date.now(), width: terminalWidth() }
+      const known = progress !== undefined && progress.steps.length > 0
+      const head = headerLine({
+        pipeline,
+        target: progress?.target ?? '',
+        logicalDate: progress?.logicalDate ?? '',
+      })
+      const waiting = [color.dim(progress === undefined ? ' waiting for a worker …' : ' planning …')]
+      redraw.show([head, ...(known ? liveLines({ ...view, steps: progress.steps }) : waiting)])
+    },
+    finish: () => redraw.clear(),
+  }
+}
+
+/** Each step once, when it has ended: what a log needs. */
+function linesDisplay(): Display {
+  const told = new Set<string>()
+  const tell = (steps: readonly StepReport[]) => {
+    for (const step of steps) {
+      if (step.state === 'pending' || told.has(step.id)) continue
+      if (step.state === 'running') {
+        if (told.has(`${step.id} began`)) continue
+        told.add(`${step.id} began`)
+        say(` ▸ ${step.title}`)
+        continue
+      }
+      told.add(step.id)
+      say(...stepLines(step))
+    }
+  }
+  return {
+    update: (progress) => tell(progress?.steps ?? []),
+    finish: (report) => tell(report?.steps ?? []),
+  }
+}
+
+/** One JSON object a line: `{event: "step", step}` whenever a step changes, `{event: "report", report}` last. */
+function jsonDisplay(): Display {
+  const told = new Map<string, string>()
+  const tell = (steps: readonly StepReport[]) => {
+    for (const step of steps) {
+      const text = JSON.stringify({ event: 'step', step })
+      if (told.get(step.id) === text) continue
+      told.set(step.id, text)
+      say(text)
+    }
+  }
+  return {
+    update: (progress) => tell(progress?.steps ?? []),
+    finish(report) {
+      if (report === undefined) return
+      tell(report.steps)
+      say(JSON.stringify({ event: 'report', report }))
+    },
+  }
+}

@@ -1,0 +1,110 @@
+// `millrace run`, `follow` and `cancel`: runs on a server that is up.
+import path from 'node:path'
+import { describeFailure } from '../pipeline/failure.ts'
+import type { RunRequest } from '../pipeline/plan.ts'
+import type { Outcome } from '../pipeline/report.ts'
+import { runFolder } from '../platform/workspace.ts'
+import { runLink, type ConnectedClient } from '../temporal/connect.ts'
+import type { Cli } from './cli.ts'
+import { followRun, outputMode, type OutputMode } from './follow.ts'
+import { abortOnSignal } from './signals.ts'
+import { hasWorker, startRun } from './start-run.ts'
+import { color, say, sayError } from './terminal.ts'
+import { summaryLines } from './view.ts'
+
+export interface RunOptions {
+  readonly detach: boolean
+  readonly json: boolean
+}
+
+/** Exit codes: 0 when the run succeeded, warned or was skipped, 1 when it failed, 130 when it was cancelled. */
+const EXIT_CODES: Record<Outcome, number> = { succeeded: 0, warned: 0, skipped: 0, failed: 1, cancelled: 130 }
+
+export async function runCommand(
+  cli: Cli,
+  pipeline: string,
+  request: RunRequest,
+  options: RunOptions,
+): Promise<number> {
+  const connected = await cli.connect()
+  try {
+    const mode = outputMode(options.json)
+    const handle = await startRun(connected, cli.workspace, cli.environment.taskQueue, pipeline, request)
+    if (mode !== 'json') await sayStarted(cli, connected, handle.workflowId, handle.firstExecutionRunId)
+    if (options.detach) {
+      if (mode === 'json') say(JSON.stringify({ event: 'started', workflowId: handle.workflowId }))
+      else sayHowToGoOn(handle.workflowId)
+      return 0
+    }
+    return await followToEnd(cli, connected, handle.workflowId, pipeline, mode, abortOnSignal())
+  } finally {
+    await connected.connection.close()
+  }
+}
+
+export async function followCommand(cli: Cli, workflowId: string, json: boolean): Promise<number> {
+  const connected = await cli.connect()
+  try {
+    const { type } = await connected.client.workflow.getHandle(workflowId).describe()
+    return await followToEnd(cli, connected, workflowId, type, outputMode(json), abortOnSignal())
+  } finally {
+    await connected.connection.close()
+  }
+}
+
+/** Asks for cancellation; the run then ends what is under way and records itself. */
+export async function cancelCommand(cli: Cli, workflowId: string): Promise<number> {
+  const { client, connection } = await cli.connect()
+  try {
+    await client.workflow.getHandle(workflowId).cancel()
+    say(`asked ${workflowId} to cancel; see it end: npx millrace follow ${workflowId}`)
+    return 0
+  } finally {
+    await connection.close()
+  }
+}
+
+/** Shows the run until it ends and its summary then; when the signal aborts first, says how to go on. */
+export async function followToEnd(
+  cli: Cli,
+  connected: ConnectedClient,
+  workflowId: string,
+  pipeline: string,
+  mode: OutputMode,
+  abort: AbortSignal,
+): Promise<number> {
+  const end = await followRun(connected, connected.client.workflow.getHandle(workflowId), pipeline, mode, abort)
+  if (end === undefined) {
+    say('', 'the run goes on without this window')
+    sayHowToGoOn(workflowId)
+    return 0
+  }
+  if (end.kind === 'no report') {
+    sayError(color.red(`the run ended without a report: ${end.message}`))
+    return 1
+  }
+  const { report } = end
+  if (mode !== 'json') {
+    const folder = path.relative(process.cwd(), runFolder(cli.workspace, report.workflowId, report.runId))
+    const places = {
+      runLink: runLink(connected.server, report.workflowId, report.runId),
+      reportFile: path.join(folder, 'report.json'),
+    }
+    say('', ...summaryLines(report, places))
+  }
+  return EXIT_CODES[report.outcome]
+}
+
+async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string, runId: string): Promise<void> {
+  say(color.dim(`${workflowId}  ${runLink(connected.server, workflowId, runId) ?? ''}`))
+  const served = await hasWorker(connected, cli.environment.taskQueue).catch((error: unknown) => {
+    sayError(describeFailure(error).message)
+    return true
+  })
+  if (!served)
+    sayError(`no worker serves ${cli.environment.taskQueue} yet: the run waits until one does (npm run worker)`)
+}
+
+function sayHowToGoOn(workflowId: string): void {
+  say(`  follow it   npx millrace follow ${workflowId}`, `  cancel it   npx millrace cancel ${workflowId}`)
+}

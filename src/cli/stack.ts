@@ -1,0 +1,148 @@
+// `millrace start`, `worker` and `demo`: the server, the worker and the schedules, up for as long as they are wanted.
+import path from 'node:path'
+import { installLog } from '../platform/log.ts'
+import { INSTALLATION } from '../platform/workspace.ts'
+import { applySchedules } from '../schedules/apply.ts'
+import { desiredSchedules } from '../schedules/desired.ts'
+import {
+  connectClient,
+  ownServerAddress,
+  runListLink,
+  serverAddress,
+  type ConnectedClient,
+  type ServerAddress,
+} from '../temporal/connect.ts'
+import { ensureDevServer, findDevServer, hasOtherOwner, type DevServer } from '../temporal/dev-server.ts'
+import { ensureNamespace } from '../temporal/ensure-namespace.ts'
+import { startWorker, type RunningWorker } from '../worker.ts'
+import type { Cli } from './cli.ts'
+import { outputMode } from './follow.ts'
+import { followToEnd } from './run.ts'
+import { appliedLines } from './schedules.ts'
+import { abortOnSignal, untilAborted } from './signals.ts'
+import { hasWorker, checkRequest, startRun } from './start-run.ts'
+import { color, isTerminal, say, sayError } from './terminal.ts'
+
+/** A day that the sample files in data/inbox are for. */
+const SAMPLE_DATE = '2026-11-18'
+
+/** Server, worker and schedules until Ctrl+C. */
+export async function startCommand(cli: Cli): Promise<number> {
+  const abort = abortOnSignal()
+  const other = cli.environment.temporalConfigured ? undefined : await findDevServer(cli.workspace)
+  if (other !== undefined && hasOtherOwner(other)) {
+    say(`already up (process ${other.ownerPid}): ${other.uiUrl}`)
+    return 0
+  }
+  installLog(cli.environment.logLevel, workerLog(cli))
+  return await withServer(cli, async (connected, devServer) => {
+    const worker = await openWorker(cli, connected)
+    try {
+      const desired = await desiredSchedules(cli.workspace)
+      const applied = await applySchedules(connected.client, desired, cli.environment.taskQueue)
+      const { server } = connected
+      say(
+        `${color.green('✔')} Millrace is up`,
+        ...(server.uiUrl === undefined ? [] : [`  Temporal UI  ${color.underline(server.uiUrl)}`]),
+        `  server       ${server.address}, namespace ${server.namespace}`,
+        `  worker log   ${path.relative(process.cwd(), workerLog(cli))}`,
+        ...appliedLines(applied).map((line) => `  ${line}`),
+        '',
+        '  start a run  npm run start-workflow -- daily --date 2026-11-18 --target dev',
+        '  Ctrl+C ends server and worker; runs under way go on at the next start',
+      )
+      await Promise.race([untilAborted(abort), worker.ended, ...(devServer === undefined ? [] : [devServer.ended])])
+      say('', 'stopping: what runs is ended in order …')
+    } finally {
+      await worker.stop()
+    }
+    return 0
+  })
+}
+
+/** A worker alone, on the server that is up. Logs to standard error. */
+export async function workerCommand(cli: Cli): Promise<number> {
+  const abort = abortOnSignal()
+  const server = await serverAddress(cli.workspace, cli.environment)
+  installLog(cli.environment.logLevel)
+  const connected = await connectClient(server)
+  const worker = await openWorker(cli, connected)
+  try {
+    sayError(`worker serves ${cli.environment.taskQueue} on ${server.address}; Ctrl+C ends it`)
+    await Promise.race([untilAborted(abort), worker.ended])
+  } finally {
+    await worker.stop()
+    await connected.connection.close()
+  }
+  return 0
+}
+
+/** The daily pipeline on the sample files: on the stack that is up, else on one of its own. */
+export async function demoCommand(
+  cli: Cli,
+  options: { readonly exit: boolean; readonly json: boolean },
+): Promise<number> {
+  const abort = abortOnSignal()
+  const request = { target: 'dev', params: { date: SAMPLE_DATE } }
+  await checkRequest(cli.workspace, 'daily', request)
+  installLog(cli.environment.logLevel, workerLog(cli))
+  return await withServer(cli, async (connected, devServer) => {
+    const { taskQueue } = cli.environment
+    const served = devServer?.shared !== false && (await hasWorker(connected, taskQueue))
+    const worker = served ? undefined : await openWorker(cli, connected)
+    try {
+      const { workflowId } = await startRun(connected, cli.workspace, taskQueue, 'daily', request)
+      const code = await followToEnd(cli, connected, workflowId, 'daily', outputMode(options.json), abort)
+      const stays = isTerminal() && !options.exit && !options.json && worker !== undefined && !abort.aborted
+      if (stays) {
+        say(
+          ...demoHints(connected.server),
+          '',
+          color.dim(' The server stays up for the links above; Ctrl+C ends it and all that was started.'),
+        )
+        await Promise.race([untilAborted(abort), worker.ended, ...(devServer === undefined ? [] : [devServer.ended])])
+      }
+      return code
+    } finally {
+      await worker?.stop()
+    }
+  })
+}
+
+function demoHints(server: ServerAddress): string[] {
+  const list = runListLink(server, 'daily')
+  return list === undefined ? [] : [` All runs     ${color.underline(list)}`]
+}
+
+/** Connects to the configured server, or to one of our own that ends with the work. */
+async function withServer<T>(
+  cli: Cli,
+  work: (connected: ConnectedClient, devServer: DevServer | undefined) => Promise<T>,
+): Promise<T> {
+  const { workspace, environment } = cli
+  const devServer = environment.temporalConfigured
+    ? undefined
+    : await ensureDevServer(workspace, INSTALLATION.temporalServer, (line) => say(color.yellow(line)))
+  try {
+    const server = devServer === undefined ? await serverAddress(workspace, environment) : ownServerAddress(devServer)
+    const connected = await connectClient(server)
+    try {
+      return await work(connected, devServer)
+    } finally {
+      await connected.connection.close()
+    }
+  } finally {
+    await devServer?.stop()
+  }
+}
+
+async function openWorker({ workspace, environment }: Cli, connected: ConnectedClient): Promise<RunningWorker> {
+  const { connection, server } = connected
+  const { searchAttributes, notes } = await ensureNamespace(connection, server.namespace)
+  for (const note of notes) sayError(color.yellow(note))
+  return await startWorker({ workspace, environment, server, searchAttributes })
+}
+
+function workerLog({ workspace }: Cli): string {
+  return path.join(workspace.stateDir, 'worker.log')
+}

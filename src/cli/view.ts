@@ -1,0 +1,223 @@
+// How a run looks in the terminal, while it goes and at its end. Pure: state in, lines out.
+import { formatDuration } from '../pipeline/duration.ts'
+import {
+  countsText,
+  formatCount,
+  type LoadProgress,
+  type LoadReport,
+  type MartReport,
+  type Outcome,
+  type Progress,
+  type RunReport,
+  type StepReport,
+  type StepState,
+} from '../pipeline/report.ts'
+import { color, cut, pad } from './terminal.ts'
+
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+const TITLE_WIDTH = 16
+const NAME_WIDTH = 26
+const BAR_CELLS = 24
+
+export interface LiveView {
+  readonly steps: readonly StepReport[]
+  /** Latest heartbeat by activity id. */
+  readonly progress: ReadonlyMap<string, Progress>
+  readonly frame: number
+  readonly nowMs: number
+  readonly width: number
+}
+
+/** The steps as they stand. */
+export function liveLines({ steps, progress, frame, nowMs, width }: LiveView): string[] {
+  return steps.flatMap((step) => {
+    if (step.state !== 'running') return stepLines(step)
+    const spinner = color.cyan(SPINNER[frame % SPINNER.length] ?? '')
+    const elapsed = step.startedAtMs === null ? '' : formatDuration(Math.max(0, nowMs - step.startedAtMs))
+    const details = runningDetails(step, progress, width - TITLE_WIDTH - 4)
+    return details.map((detail, index) => {
+      const time = index === 0 ? color.dim(`  ${elapsed}`) : ''
+      return index === 0 ? ` ${spinner} ${pad(step.title, TITLE_WIDTH)}${detail}${time}` : continuation(detail)
+    })
+  })
+}
+
+/** One finished, waiting or skipped step. */
+export function stepLines(step: StepReport): string[] {
+  const details = stepDetails(step)
+  const time = step.durationMs === null ? '' : color.dim(`  ${formatDuration(step.durationMs)}`)
+  const again = step.attempts > 1 ? color.yellow(`  ${step.attempts} attempts`) : ''
+  const title =
+    step.state === 'pending' || step.state === 'skipped'
+      ? color.dim(pad(step.title, TITLE_WIDTH))
+      : pad(step.title, TITLE_WIDTH)
+  const [first = '', ...rest] = details
+  return [` ${mark(step.state)} ${title}${first}${again}${time}`, ...rest.map(continuation)]
+}
+
+export interface SummaryPlaces {
+  /** The run in Temporal's web UI. */
+  readonly runLink: string | undefined
+  readonly reportFile: string
+}
+
+/** The last screen of a run: outcome first, then what a person needs to decide what to do next. */
+export function summaryLines(report: RunReport, places: SummaryPlaces): string[] {
+  const steps = report.steps.flatMap(stepLines)
+  const failure = report.failure === null ? [] : ['', ...failureLines(report)]
+  return [
+    outcomeLine(report),
+    '',
+    ...steps,
+    ...failure,
+    ...rejectLines(report),
+    '',
+    ...(places.runLink === undefined ? [] : [` In Temporal  ${color.underline(places.runLink)}`]),
+    ` Report       ${places.reportFile}`,
+  ]
+}
+
+export function headerLine(report: Pick<RunReport, 'pipeline' | 'target' | 'logicalDate'>): string {
+  return [color.bold(report.pipeline), report.target, report.logicalDate].filter((part) => part !== '').join(' · ')
+}
+
+function outcomeLine(report: RunReport): string {
+  return `${mark(report.outcome)} ${headerLine(report)} ${OUTCOME_COLOR[report.outcome](report.outcome)} in ${formatDuration(report.durationMs)}`
+}
+
+const OUTCOME_COLOR: Record<Outcome, (text: string) => string> = {
+  succeeded: color.green,
+  warned: color.yellow,
+  failed: color.red,
+  skipped: color.dim,
+  cancelled: color.yellow,
+}
+
+function mark(state: StepState): string {
+  switch (state) {
+    case 'succeeded':
+      return color.green('✔')
+    case 'warned':
+      return color.yellow('!')
+    case 'failed':
+      return color.red('✖')
+    case 'cancelled':
+      return color.yellow('■')
+    case 'skipped':
+      return color.dim('-')
+    case 'pending':
+      return color.dim('·')
+    case 'running':
+      return color.cyan('▸')
+  }
+}
+
+function continuation(detail: string): string {
+  return `   ${' '.repeat(TITLE_WIDTH)}${detail}`
+}
+
+function stepDetails(step: StepReport): string[] {
+  if (step.state === 'skipped') return [color.dim(step.startedAtMs === null ? 'not run' : 'left out')]
+  switch (step.kind) {
+    case 'ingest':
+      return step.loads.map((load) => loadDetail(load, step.state === 'pending'))
+    case 'dbt':
+      return step.dbt === null ? failureDetail(step) : dbtDetails(step)
+    case 'validate':
+      return step.marts.length === 0 ? failureDetail(step) : step.marts.map(martDetail)
+    case 'record':
+      return failureDetail(step)
+  }
+}
+
+/** The failure stands in full further down: here only its type. */
+function failureDetail({ failure }: StepReport): string[] {
+  return failure === null ? [''] : [color.red(failure.type)]
+}
+
+function loadDetail(load: LoadProgress, dim: boolean): string {
+  if (load.failure !== null) return `${pad(load.into, NAME_WIDTH)}${color.red(load.failure.type)}`
+  if (load.report !== null) return loadReportDetail(load.report)
+  return dim ? color.dim(load.into) : `${pad(load.into, NAME_WIDTH)}${color.dim(load.state)}`
+}
+
+function loadReportDetail(report: LoadReport): string {
+  const name = pad(report.into, NAME_WIDTH)
+  if (report.status === 'already loaded') {
+    const when = report.loadedAt.replace('T', ' ').slice(0, 16)
+    return `${name}already loaded ${color.dim(`(${formatCount(report.loaded)} records, ${when})`)}`
+  }
+  const rejected = `${formatCount(report.rejected)} rejected`
+  return (
+    name +
+    pad(`${formatCount(report.read)} read`, 13) +
+    pad(`${formatCount(report.loaded)} loaded`, 15) +
+    (report.rejected > 0 ? color.yellow(rejected) : color.dim(rejected))
+  )
+}
+
+function dbtDetails({ dbt }: StepReport): string[] {
+  if (dbt === null) return ['']
+  const slowest = dbt.nodes.toSorted((a, b) => b.durationMs - a.durationMs)[0]
+  const counts = countsText(dbt.counts)
+  const warned = dbt.nodes.filter(({ status }) => status === 'warn').map(({ name }) => color.yellow(`warn ${name}`))
+  const detail = slowest === undefined ? '' : color.dim(`slowest ${slowest.name} ${formatDuration(slowest.durationMs)}`)
+  return [`${pad(counts, NAME_WIDTH)}${detail}`, ...warned]
+}
+
+function martDetail(mart: MartReport): string {
+  const verdictColor = { VALID: color.green, WARNING: color.yellow, FAILED: color.red }[mart.verdict]
+  const notable = mart.checks.filter(({ verdict }) => verdict !== 'VALID').map(({ detail }) => detail)
+  const told =
+    notable.length > 0
+      ? notable.join(', ')
+      : mart.checks
+          .slice(1)
+          .map(({ detail }) => detail)
+          .join(', ')
+  return `${pad(mart.mart, NAME_WIDTH)}${pad(`${formatCount(mart.rows)} rows`, 13)}${verdictColor(mart.verdict)}  ${color.dim(told)}`
+}
+
+function failureLines({ failure, outcome }: RunReport): string[] {
+  if (failure === null) return []
+  const [first = '', ...rest] = failure.message.split('\n')
+  const paint = outcome === 'cancelled' ? color.yellow : color.red
+  return [` ${paint(failure.type)}: ${first}`, ...rest.map((line) => `   ${line}`)]
+}
+
+function rejectLines(report: RunReport): string[] {
+  const loads = report.steps.flatMap(({ loads }) => loads.flatMap((load) => load.report ?? []))
+  return loads
+    .filter(({ rejected }) => rejected > 0)
+    .flatMap(({ rejected, rejectReasons, rejectsTable }) => {
+      const reasons = rejectReasons.map(
+        ({ code, column, count }) => `${count} × ${code}${column === null ? '' : ` (${column})`}`,
+      )
+      const records = rejected === 1 ? '1 rejected record' : `${formatCount(rejected)} rejected records`
+      return ['', ` ${records} in ${color.bold(rejectsTable)}`, ...reasons.map((reason) => `   ${reason}`)]
+    })
+}
+
+function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress>, width: number): string[] {
+  if (step.kind === 'ingest') {
+    return step.loads.map((load) => {
+      const current = [...progress].find(([id]) => id.startsWith(`${step.id}/${load.into}`))?.[1]
+      if (load.report !== null || load.failure !== null || current === undefined || current.phase === 'dbt') {
+        return loadDetail(load, false)
+      }
+      const share = current.totalBytes === 0 ? 1 : current.doneBytes / current.totalBytes
+      const megabytes = `${(current.doneBytes / 1e6).toFixed(1)} of ${(current.totalBytes / 1e6).toFixed(1)} MB`
+      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${current.phase} ${megabytes}`
+    })
+  }
+  const current = [...progress].find(([id]) => id.startsWith(`${step.id}/`))?.[1]
+  if (step.kind !== 'dbt') return ['']
+  if (current === undefined || current.phase !== 'dbt' || current.total === 0) return [color.dim('starting dbt')]
+  const head = `${bar(current.done / current.total)}  ${current.done}/${current.total}  `
+  return [head + cut(current.running.join(', '), Math.max(10, width - BAR_CELLS - 20))]
+}
+
+function bar(share: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR_CELLS)
+  return color.cyan('█'.repeat(full)) + color.dim('░'.repeat(BAR_CELLS - full))
+}

@@ -1,0 +1,141 @@
+// Composition root of the CLI: commands and their options → the functions in src/cli.
+import { ApplicationFailure } from '@temporalio/common'
+import { Command } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+import { describeFailure } from './pipeline/failure.ts'
+import type { RunRequest } from './pipeline/plan.ts'
+import { openCli } from './cli/cli.ts'
+import { checkCommand, dryRunCommand } from './cli/plan.ts'
+import { cancelCommand, followCommand, runCommand } from './cli/run.ts'
+import * as schedules from './cli/schedules.ts'
+import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
+import { parseParams } from './cli/start-run.ts'
+import { color, sayError } from './cli/terminal.ts'
+
+const program = new Command('millrace')
+  .description('Durable files → warehouse → dbt → checked marts pipelines on Temporal')
+  .version(packageJson.version)
+  .option('--debug', 'show where an error came from')
+  .configureHelp({ showGlobalOptions: true })
+  .showSuggestionAfterError()
+
+program
+  .command('demo')
+  .description('run the daily pipeline on the sample files, from nothing to checked marts')
+  .option('--exit', 'end when the run ends, on a terminal too', false)
+  .option('--json', 'events as JSON lines', false)
+  .action((options: { exit: boolean; json: boolean }) => finish(demoCommand(openCli(), options)))
+
+program
+  .command('start')
+  .description('server, worker and schedules, until Ctrl+C')
+  .action(() => finish(startCommand(openCli())))
+
+program
+  .command('worker')
+  .description('a worker alone, for a server that is up')
+  .action(() => finish(workerCommand(openCli())))
+
+interface RunFlags {
+  readonly target?: string
+  readonly only?: string
+  readonly from?: string
+  readonly detach: boolean
+  readonly dryRun: boolean
+  readonly json: boolean
+}
+
+program
+  .command('run')
+  .description('start a run and follow it; params of the pipeline are given as --name value')
+  .argument('<pipeline>', 'name of a file in pipelines/')
+  .usage('<pipeline> [--date 2026-11-18] [options]')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--only <step>', 'run just this step')
+  .option('--from <step>', 'run this step and those behind it')
+  .option('--detach', 'start it and return', false)
+  .option('--dry-run', 'print the plan, start nothing', false)
+  .option('--json', 'events as JSON lines', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action((pipeline: string, flags: RunFlags, command: Command) => {
+    const request: RunRequest = {
+      params: parseParams(command.args.slice(1)),
+      ...(flags.target === undefined ? {} : { target: flags.target }),
+      ...(flags.only === undefined ? {} : { only: flags.only }),
+      ...(flags.from === undefined ? {} : { from: flags.from }),
+    }
+    return finish(
+      flags.dryRun
+        ? dryRunCommand(openCli(), pipeline, request, flags.json)
+        : runCommand(openCli(), pipeline, request, flags),
+    )
+  })
+
+program
+  .command('follow')
+  .description('follow a run that is under way')
+  .argument('<workflow-id>')
+  .option('--json', 'events as JSON lines', false)
+  .action((id: string, { json }: { json: boolean }) => finish(followCommand(openCli(), id, json)))
+
+program
+  .command('cancel')
+  .description('cancel a run; what it does is ended in order and recorded')
+  .argument('<workflow-id>')
+  .action((id: string) => finish(cancelCommand(openCli(), id)))
+
+program
+  .command('check')
+  .description('check pipeline files against their dbt projects')
+  .argument('[pipeline]', 'all of them when left out')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .action((pipeline: string | undefined, { target }: { target?: string }) =>
+    finish(checkCommand(openCli(), pipeline, target)),
+  )
+
+const schedule = program.command('schedules').description('what runs by itself')
+schedule
+  .command('apply')
+  .description("make the server's schedules those of the pipeline files")
+  .action(() => finish(schedules.applyCommand(openCli())))
+schedule
+  .command('list')
+  .description('each schedule, when it runs next, and why it is paused')
+  .action(() => finish(schedules.listCommand(openCli())))
+for (const [verb, description, work] of [
+  ['pause', 'no more runs of it until it is unpaused', schedules.pauseCommand],
+  ['unpause', 'let it run again', schedules.unpauseCommand],
+  ['trigger', 'run it now', schedules.triggerCommand],
+  ['delete', 'remove it', schedules.deleteCommand],
+] as const) {
+  schedule
+    .command(verb)
+    .description(description)
+    .argument('<id>', 'as `schedules list` shows it')
+    .action((id: string) => finish(work(openCli(), id)))
+}
+
+async function finish(command: Promise<number>): Promise<void> {
+  process.exitCode = await command
+}
+
+/** Bad input and things that are missing: told apart from a run that failed. */
+const EXIT_CODE_OF_REFUSAL = 2
+
+function explain(error: unknown): void {
+  const { message } = describeFailure(error)
+  const [first = '', ...rest] = message.split('\n')
+  sayError(`${color.red('✖')} ${first}`, ...rest.map((line) => `  ${line}`))
+  const debug = program.opts<{ debug?: boolean }>().debug === true
+  if (debug && error instanceof Error) sayError(color.dim(error.stack ?? ''))
+  else if (!(error instanceof ApplicationFailure))
+    sayError(color.dim('  run it with --debug to see where this came from'))
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  explain(error)
+  process.exitCode = EXIT_CODE_OF_REFUSAL
+}

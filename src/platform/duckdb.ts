@@ -1,0 +1,59 @@
+// The DuckDB engine: the one importer of its driver. Instances are in memory; warehouse files are attached to them.
+import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api'
+
+/** An in-memory DuckDB with one connection, in UTC, that neither loads extensions nor keeps anything on its own. */
+export interface Engine {
+  run(sql: string, values?: readonly DuckDBValue[]): Promise<number>
+  /** Rows with values as JavaScript's own types; BIGINT comes as bigint. */
+  rows(sql: string, values?: readonly DuckDBValue[]): Promise<Record<string, unknown>[]>
+  /** Stops what is running; its promise rejects. */
+  interrupt(): void
+  close(): void
+}
+
+export interface EngineOptions {
+  /** Where results larger than memory are spilled. */
+  readonly scratchDir: string
+}
+
+export async function openEngine({ scratchDir }: EngineOptions): Promise<Engine> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    temp_directory: scratchDir,
+  })
+  const connection: DuckDBConnection = await instance.connect()
+  await connection.run("set timezone = 'UTC'")
+  return {
+    async run(sql, values = []) {
+      const result = await connection.run(sql, [...values])
+      return result.rowsChanged
+    },
+    async rows(sql, values = []) {
+      const reader = await connection.runAndReadAll(sql, [...values])
+      return reader.getRowObjectsJS() as Record<string, unknown>[]
+    },
+    interrupt: () => connection.interrupt(),
+    close() {
+      connection.closeSync()
+      instance.closeSync()
+    },
+  }
+}
+
+/** `"name"`, with quotes inside doubled. */
+export function quoteName(...parts: readonly string[]): string {
+  return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')
+}
+
+/** `'text'`, for the few places that take no parameter. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** A count column's value. Throws when it is not a whole number that JavaScript can hold. */
+export function asCount(value: unknown): number {
+  const number = typeof value === 'bigint' ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw new Error(`not a count: ${String(value)}`)
+  return number
+}

@@ -1,0 +1,36 @@
+// Which DuckDB file a dbt target means, resolved as dbt-duckdb resolves it.
+import path from 'node:path'
+import { failure } from '../../pipeline/failure.ts'
+import { identifier, isIdentifier } from '../../pipeline/identifier.ts'
+import type { ProfileTarget } from '../../dbt/profile.ts'
+import type { WarehouseAddress } from '../warehouse.ts'
+
+export interface DuckdbAddress extends WarehouseAddress {
+  readonly kind: 'duckdb'
+  /** Absolute. */
+  readonly file: string
+  /** The name dbt gives the database: the file's stem, unless the profile says otherwise. */
+  readonly database: string
+}
+
+/** dbt changes into the project's folder before it connects, so a relative path is relative to that. */
+export function duckdbAddress(target: ProfileTarget, projectDir: string): DuckdbAddress {
+  const { path: given, schema, database } = target.settings
+  const where = `${path.join(target.profilesDir, 'profiles.yml')}, target '${target.target}'`
+  if (typeof given !== 'string' || given === '' || given === ':memory:' || given.startsWith('md:')) {
+    throw failure('ProfileInvalid', `${where}: path must be a file, because a run's steps are separate processes`)
+  }
+  if (typeof schema !== 'string' || !isIdentifier(schema)) {
+    throw failure('ProfileInvalid', `${where}: schema must be a name of lower-case letters, digits and _`)
+  }
+  const file = path.resolve(projectDir, given)
+  return {
+    kind: 'duckdb',
+    label: file,
+    schema: identifier(schema),
+    identity: `duckdb:${file}`,
+    concurrency: 1,
+    file,
+    database: typeof database === 'string' && database !== '' ? database : path.parse(file).name,
+  }
+}

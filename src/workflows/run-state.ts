@@ -1,0 +1,82 @@
+// The state of a run as it goes: one report per step, shown as current details and answered to the live view.
+import { defineQuery, setCurrentDetails, setHandler } from '@temporalio/workflow'
+import type { PlannedStep, Plan } from '../pipeline/plan.ts'
+import { stepsTable, type StepReport } from '../pipeline/report.ts'
+
+/** What the live view asks for. */
+export interface RunProgress {
+  readonly target: string | null
+  readonly logicalDate: string | null
+  readonly steps: readonly StepReport[]
+}
+
+export const progressQuery = defineQuery<RunProgress>('progress')
+
+export interface RunState {
+  readonly steps: StepReport[]
+  /** Replaces fields of one step and shows the new table. */
+  update(id: string, change: Partial<StepReport>): void
+  /** The steps of the plan appear, all pending. */
+  begin(plan: Plan): void
+}
+
+export function openRunState(): RunState {
+  const steps: StepReport[] = []
+  let plan: Plan | undefined
+  setHandler(progressQuery, () => ({
+    target: plan?.target ?? null,
+    logicalDate: plan?.logicalDate ?? null,
+    steps,
+  }))
+  return {
+    steps,
+    begin(newPlan) {
+      plan = newPlan
+      steps.push(...newPlan.steps.map(pendingStep), recordStep(newPlan))
+      setCurrentDetails(stepsTable(steps))
+    },
+    update(id, change) {
+      const index = steps.findIndex((step) => step.id === id)
+      const current = steps[index]
+      if (current === undefined) return
+      steps[index] = { ...current, ...change }
+      setCurrentDetails(stepsTable(steps))
+    },
+  }
+}
+
+export const RECORD_STEP_ID = 'record'
+
+const PENDING = {
+  state: 'pending',
+  startedAtMs: null,
+  durationMs: null,
+  attempts: 0,
+  failure: null,
+  loads: [],
+  dbt: null,
+  marts: [],
+} as const
+
+function pendingStep(step: PlannedStep): StepReport {
+  const base = { ...PENDING, id: step.id, kind: step.kind, title: stepTitle(step) }
+  if (step.kind !== 'ingest') return base
+  const loads = step.entries.map((entry) => ({
+    into: `${entry.into.schema}.${entry.into.table}`,
+    file: entry.file,
+    state: 'pending' as const,
+    report: null,
+    failure: null,
+  }))
+  return { ...base, loads }
+}
+
+function recordStep(plan: Plan): StepReport {
+  return { ...PENDING, id: RECORD_STEP_ID, kind: 'record', title: plan.refreshLog ?? 'report' }
+}
+
+function stepTitle(step: PlannedStep): string {
+  if (step.kind !== 'dbt') return step.id
+  const command = `dbt ${step.command}`
+  return step.id === `dbt-${step.command}` ? command : `${step.id} (${command})`
+}

@@ -1,0 +1,137 @@
+// One function per kind of step: which activity does it, on which queue, and what its result means for the run.
+import { isCancellation, proxyActivities, type ActivityInterfaceFor } from '@temporalio/workflow'
+import type { Activities } from '../activities/index.ts'
+import { describeFailure, failure } from '../pipeline/failure.ts'
+import { tableText } from '../pipeline/identifier.ts'
+import type { IngestEntry, Plan, PlannedStep } from '../pipeline/plan.ts'
+import type { Policy } from '../pipeline/policies.ts'
+import type { LoadProgress, LoadReport, MartReport, Outcome } from '../pipeline/report.ts'
+import { attempt, optionsFor } from './attempt.ts'
+import type { RunState } from './run-state.ts'
+
+type Step<Kind extends PlannedStep['kind']> = Extract<PlannedStep, { kind: Kind }>
+
+/** Temporal takes summaries of up to 400 bytes. */
+const MAX_SUMMARY_CHARS = 200
+
+export function runStep(plan: Plan, step: PlannedStep, state: RunState): Promise<Outcome> {
+  switch (step.kind) {
+    case 'ingest':
+      return runIngest(plan, step, state)
+    case 'dbt':
+      return runDbt(plan, step, state)
+    case 'validate':
+      return runValidate(plan, step, state)
+  }
+}
+
+/** The part of the plan that activities need besides their own step: histories stay small. */
+export function contextOf({ pipeline, target, logicalDate, params, warehouse, dbt }: Plan) {
+  return { pipeline, target, logicalDate, params, warehouse, dbt }
+}
+
+/**
+ * Does an activity on the warehouse's queue, with the policy's retries. `name` is unique in the run: it begins the
+ * activity's id, the number of the attempt ends it.
+ */
+export function onWarehouse<T>(
+  plan: Plan,
+  policy: Policy,
+  activity: { readonly name: string; readonly summary: string; readonly onRetry: (nextAttempt: number) => void },
+  work: (activities: ActivityInterfaceFor<Activities>, attemptNumber: number) => Promise<T>,
+): Promise<T> {
+  return attempt(
+    policy,
+    (number) => {
+      const options = optionsFor(policy, {
+        taskQueue: plan.warehouse.taskQueue,
+        activityId: `${activity.name}/${number}`,
+        summary: activity.summary.slice(0, MAX_SUMMARY_CHARS),
+      })
+      return work(proxyActivities<Activities>(options), number)
+    },
+    (number) => activity.onRetry(number + 1),
+  )
+}
+
+/** All loads of the step: every one is tried, the first that failed fails the step. */
+async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Promise<Outcome> {
+  const loads: LoadProgress[] = [...(state.steps.find(({ id }) => id === step.id)?.loads ?? [])]
+  const show = (index: number, change: Partial<LoadProgress>) => {
+    const load = loads[index]
+    if (load === undefined) return
+    loads[index] = { ...load, ...change }
+    state.update(step.id, { loads: [...loads] })
+  }
+  const results = await Promise.allSettled(
+    step.entries.map(async (entry, index) => {
+      show(index, { state: 'running' })
+      try {
+        show(index, { state: 'succeeded', report: await ingestEntry(plan, step, entry, state) })
+      } catch (error) {
+        show(index, { state: isCancellation(error) ? 'cancelled' : 'failed', failure: describeFailure(error) })
+        throw error
+      }
+    }),
+  )
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return 'succeeded'
+}
+
+function ingestEntry(plan: Plan, step: Step<'ingest'>, entry: IngestEntry, state: RunState): Promise<LoadReport> {
+  const activity = {
+    name: `${step.id}/${entry.id}`,
+    summary: `${tableText(entry.into)} ← ${entry.file.split('/').at(-1) ?? entry.file}`,
+    onRetry: (attempts: number) => state.update(step.id, { attempts }),
+  }
+  return onWarehouse(plan, plan.policies.ingest, activity, ({ ingestTable }) =>
+    ingestTable({ plan: contextOf(plan), entry }),
+  )
+}
+
+/** Tests of severity warn make the step warned. */
+async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<Outcome> {
+  const { command, select, exclude, retries, retryDelayMs, timeoutMs, id } = step
+  const policy = { ...plan.policies.dbt, startToCloseMs: timeoutMs, retries, retryDelayMs }
+  const activity = {
+    name: id,
+    summary: [`dbt ${command}`, ...select].join(' '),
+    onRetry: (attempts: number) => state.update(id, { attempts }),
+  }
+  const report = await onWarehouse(plan, policy, activity, ({ dbtRun, dbtTest }, number) => {
+    const input = {
+      plan: contextOf(plan),
+      step: { id, command, select, exclude, retries, retryDelayMs, timeoutMs },
+      attempt: number,
+    }
+    return command === 'run' ? dbtRun(input) : dbtTest(input)
+  })
+  state.update(id, { dbt: report })
+  return (report.counts['warn'] ?? 0) > 0 ? 'warned' : 'succeeded'
+}
+
+/** A mart that FAILED fails the step, after all of them were looked at. */
+async function runValidate(plan: Plan, step: Step<'validate'>, state: RunState): Promise<Outcome> {
+  const activity = {
+    name: step.id,
+    summary: step.marts.map(({ mart }) => mart).join(', '),
+    onRetry: (attempts: number) => state.update(step.id, { attempts }),
+  }
+  const marts = await onWarehouse(plan, plan.policies.validate, activity, ({ validateMarts }) =>
+    validateMarts({ plan: contextOf(plan), marts: step.marts }),
+  )
+  state.update(step.id, { marts })
+  const failed = marts.filter(({ verdict }) => verdict === 'FAILED')
+  if (failed.length === 0) return marts.some(({ verdict }) => verdict === 'WARNING') ? 'warned' : 'succeeded'
+  throw failure(
+    'MartsFailed',
+    `${failed.length} of ${marts.length} marts failed their checks (${failed.map(brokenChecks).join('; ')}); ` +
+      `look at the mart's rows, or at its bounds in pipelines/${plan.pipeline}.yml`,
+  )
+}
+
+function brokenChecks({ mart, checks }: MartReport): string {
+  const broken = checks.filter(({ verdict }) => verdict === 'FAILED').map(({ detail }) => detail)
+  return `${mart}: ${broken.join(', ')}`
+}
