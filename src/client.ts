@@ -133,6 +133,12 @@ function explain(error: unknown): void {
     sayError(color.dim('  run it with --debug to see where this came from'))
 }
 
+// `millrace … | head` closes our output: that is the reader's right, not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

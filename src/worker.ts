@@ -83,6 +83,8 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     workflowsPath: WORKFLOWS_PATH,
     activities,
     maxCachedWorkflows: 100,
+    // After a worker died, its runs wait so long for it before another may go on.
+    stickyQueueScheduleToStartTimeout: '2s',
   })
   workers.set(environment.taskQueue, main)
   run(await main)

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/client'
 import { describeFailure } from '../pipeline/failure.ts'
 import type { Progress, RunReport, StepReport } from '../pipeline/report.ts'
+import type { RunProgress } from '../workflows/run-state.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import { color, isTerminal, openRedraw, say, terminalWidth } from './terminal.ts'
 import { headerLine, liveLines, stepLines } from './view.ts'
@@ -21,12 +22,6 @@ export type OutputMode = 'terminal' | 'lines' | 'json'
 
 export function outputMode(json: boolean): OutputMode {
   return json ? 'json' : isTerminal() ? 'terminal' : 'lines'
-}
-
-interface RunProgress {
-  readonly target: string | null
-  readonly logicalDate: string | null
-  readonly steps: readonly StepReport[]
 }
 
 /** How a followed run ended: with its report, or without one (terminated, or failed before it could make one). */
@@ -42,23 +37,22 @@ export async function followRun(
   mode: OutputMode,
   abort: AbortSignal,
 ): Promise<FollowedEnd | undefined> {
-  let end: FollowedEnd | undefined
-  const ended = waitForEnd(handle).then((result) => {
-    end = result
+  const state: { end?: FollowedEnd } = {}
+  const ended = waitForEnd(handle).then((end) => {
+    state.end = end
   })
   const display = openDisplay(mode, pipeline)
   const deadline = () => Date.now() + QUERY_WITHIN_MS
-  while (end === undefined && !abort.aborted) {
+  while (state.end === undefined && !abort.aborted) {
     const progress = await connection
       .withDeadline(deadline(), () => handle.query<RunProgress>('progress'))
       .catch(() => undefined)
     const beats = await connection.withDeadline(deadline(), () => pendingProgress(handle)).catch(() => new Map())
-    if (end === undefined && !abort.aborted) display.update(progress, beats)
+    if (state.end === undefined && !abort.aborted) display.update(progress, beats)
     await Promise.race([ended, pause(POLL_EVERY_MS, undefined, { signal: abort }).catch(() => undefined)])
   }
-  if (end?.kind === 'report') display.finish(end.report)
-  else display.finish(undefined)
-  return end
+  display.finish(state.end?.kind === 'report' ? state.end.report : undefined)
+  return state.end
 }
 
 async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
@@ -67,9 +61,12 @@ async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error
     const { cause } = error
-    const details = cause instanceof ApplicationFailure || cause instanceof CancelledFailure ? cause.details : undefined
-    const [report] = (details ?? []) as (RunReport | undefined)[]
+    const report = cause instanceof ApplicationFailure ? (cause.details?.[0] as RunReport | undefined) : undefined
     if (report !== undefined) return { kind: 'report', report }
+    if (cause instanceof CancelledFailure) {
+      const progress = await handle.query<RunProgress>('progress').catch(() => undefined)
+      if (progress?.report) return { kind: 'report', report: progress.report }
+    }
     return { kind: 'no report', message: cause === undefined ? error.message : describeFailure(cause).message }
   }
 }

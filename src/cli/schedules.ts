@@ -59,7 +59,7 @@ export async function pauseCommand(cli: Cli, id: string): Promise<number> {
 
 export async function unpauseCommand(cli: Cli, id: string): Promise<number> {
   return await withSchedule(cli, id, async (handle) => {
-    await handle.unpause('')
+    await handle.unpause('unpaused by hand')
     say(`${id} runs again`)
   })
 }

@@ -14,12 +14,12 @@ export function sayError(...lines: readonly string[]): void {
 }
 
 export function isTerminal(): boolean {
-  return process.stdout.isTTY === true && process.env['TERM'] !== 'dumb'
+  return process.stdout.isTTY && process.env['TERM'] !== 'dumb'
 }
 
-/** `text` filled up with blanks to a width in terminal cells. */
+/** `text` and at least one blank, filled up to a width in terminal cells. */
 export function pad(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - stringWidth(text)))
+  return text + ' '.repeat(Math.max(1, width - stringWidth(text)))
 }
 
 /** Cut to a width in cells; only for text without colours. */

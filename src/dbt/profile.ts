@@ -26,6 +26,11 @@ const profileSchema = z.looseObject({
   outputs: z.record(z.string(), z.looseObject({ type: z.string() })),
 })
 
+/** A path as a person in the current folder would write it. */
+function shown(file: string): string {
+  return path.relative(process.cwd(), file) || '.'
+}
+
 const SECRET_KEYS = /pass|token|secret|private_key|keyfile_json/i
 
 export interface ProfileLocation {
@@ -53,11 +58,11 @@ export async function readProfileTarget(location: ProfileLocation, target?: stri
     const known = Object.keys(outputs)
     throw failure(
       'TargetUnknown',
-      `profile '${profile}' has no target '${name}'${didYouMean(name, known)}; ${file} has: ${known.join(', ')}. ` +
+      `profile '${profile}' has no target '${name}'${didYouMean(name, known)}; ${shown(file)} has: ${known.join(', ')}. ` +
         `Add an output '${name}' there, or run with --target ${known[0] ?? 'dev'}`,
     )
   }
-  const settings = renderValue(output, (text) => renderText(text, `${file}, target '${name}'`)) as Record<
+  const settings = renderValue(output, (text) => renderText(text, `${shown(file)}, target '${name}'`)) as Record<
     string,
     unknown
   >
@@ -80,7 +85,7 @@ async function readProfile(location: ProfileLocation) {
   if (file === undefined) {
     throw failure(
       'ProfileMissing',
-      `there is no profiles.yml in ${candidates.join(' or ')}; create ${path.join(candidates[0] ?? '', 'profiles.yml')} ` +
+      `there is no profiles.yml in ${candidates.map(shown).join(' or ')}; create ${shown(path.join(candidates[0] ?? '', 'profiles.yml'))} ` +
         `with a profile '${profile}' (docs.getdbt.com: "About profiles.yml")`,
     )
   }
@@ -90,17 +95,17 @@ async function readProfile(location: ProfileLocation) {
   if (!all.success || all.data[profile] === undefined) {
     throw failure(
       'ProfileMissing',
-      `${file} has no profile '${profile}'${didYouMean(profile, names)}; it has: ${names.join(', ') || 'none'}. ` +
+      `${shown(file)} has no profile '${profile}'${didYouMean(profile, names)}; it has: ${names.join(', ') || 'none'}. ` +
         `dbt_project.yml asks for it by its line \`profile: ${profile}\``,
     )
   }
   const parsed = profileSchema.safeParse(all.data[profile])
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${[profile, ...issue.path].join('.')}: ${issue.message}`)
-    throw failure('ProfileInvalid', `${file} is not a dbt profile: ${problems.join('; ')}`)
+    throw failure('ProfileInvalid', `${shown(file)} is not a dbt profile: ${problems.join('; ')}`)
   }
   const declared = parsed.data.target
-  const defaultTarget = declared === undefined ? 'default' : renderText(declared, file)
+  const defaultTarget = declared === undefined ? 'default' : renderText(declared, shown(file))
   return { profile, file, outputs: parsed.data.outputs, defaultTarget }
 }
 
@@ -110,12 +115,12 @@ async function projectProfileName(projectDir: string): Promise<string> {
   if (text === undefined) {
     throw failure(
       'DbtProjectInvalid',
-      `there is no dbt project at ${projectDir} (no dbt_project.yml); check \`dbt: { project_dir: … }\` in the pipeline file`,
+      `there is no dbt project at ${shown(projectDir)} (no dbt_project.yml); check \`dbt: { project_dir: … }\` in the pipeline file`,
     )
   }
   const project = projectFileSchema.safeParse(parseYaml(text, file))
   if (!project.success) {
-    throw failure('DbtProjectInvalid', `${file} names no profile; add a line such as \`profile: my_profile\``)
+    throw failure('DbtProjectInvalid', `${shown(file)} names no profile; add a line such as \`profile: my_profile\``)
   }
   return project.data.profile
 }
@@ -126,7 +131,7 @@ function parseYaml(text: string, file: string): unknown {
   } catch (error) {
     throw failure(
       'ProfileInvalid',
-      `${file} is not valid YAML: ${error instanceof Error ? error.message : String(error)}`,
+      `${shown(file)} is not valid YAML: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
 }

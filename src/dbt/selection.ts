@@ -1,9 +1,8 @@
 // Asks dbt how many nodes a selection matches: only dbt knows its selector language.
-import { execa } from 'execa'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
-import { childEnvironment } from '../platform/environment.ts'
+import { runShort } from '../platform/subprocess.ts'
 import { bringPartialParse, type DbtInvocation } from './command.ts'
 
 export interface Selection {
@@ -32,12 +31,12 @@ export async function countSelected(project: Project, selections: readonly Selec
     ...['--project-dir', project.projectDir, '--profiles-dir', project.profilesDir, '--target', project.target],
     ...['--target-path', project.outputDir, '--log-level-file', 'none'],
   ]
-  const { stdout, stderr } = await execa(project.python, [SCRIPT], {
+  const { stdout, stderr } = await runShort({
+    file: project.python,
+    args: [SCRIPT],
     cwd: project.projectDir,
-    env: childEnvironment({ DBT_SEND_ANONYMOUS_USAGE_STATS: 'false' }),
-    extendEnv: false,
+    env: { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false' },
     input: JSON.stringify({ arguments: args, selections }),
-    reject: false,
   })
   const answer = answerSchema.safeParse(parseLastLine(stdout)).data
   if (answer !== undefined && 'counts' in answer) return answer.counts

@@ -14,7 +14,8 @@ export interface TextReader {
 const DATE = String.raw`\d{4}-\d{2}-\d{2}`
 /** A fraction past microseconds may only be zeros: nothing that was written is dropped. */
 const CLOCK = String.raw`([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6}0*)?`
-const OFFSET = String.raw`(Z|[+-]\d{2}(:?\d{2})?)?`
+/** Clocks are at most 14 hours off; DuckDB would take +99:99 as well. */
+const OFFSET = String.raw`(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)?`
 const INT = String.raw`[+-]?\d+`
 const FLOAT = String.raw`[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?`
 

@@ -103,6 +103,16 @@ function readerCall(file: CleanFile): string {
     'allow_quoted_nulls = false',
     'strict_mode = true',
     `max_line_size = ${MAX_RECORD_BYTES + 64}`,
+    // Else the file's name is read, too: `.gz` unpacked, and a folder `date=2026-01-05` put over the column `date`.
+    "compression = 'none'",
+    'hive_partitioning = false',
+    // Else the first line end decides, and in a copy (no header) that may be one inside quotes.
+    ...(file.numbered ? [String.raw`new_line = '\n'`] : []),
   ]
-  return `read_csv(${quoteText(file.path)}, ${options.join(', ')})`
+  return `read_csv(${quoteText(literalPath(file.path))}, ${options.join(', ')})`
+}
+
+/** DuckDB takes every path for a glob: `logs[1].csv` would be read from `logs1.csv`. */
+function literalPath(path: string): string {
+  return path.replaceAll(/[[*?]/g, '[$&]')
 }

@@ -111,7 +111,6 @@ export const pipelineSchema = z
 export type PipelineDefinition = z.output<typeof pipelineSchema>
 export type StepDefinition = PipelineDefinition['steps'][number]
 export type IngestDefinition = NonNullable<StepDefinition['ingest']>[number]
-export type ScheduleDefinition = PipelineDefinition['schedules'][string]
 
 /** The published JSON Schema, for editors; schema/pipeline.schema.json must equal it. */
 export function pipelineJsonSchema(): unknown {

@@ -31,7 +31,7 @@ export async function openEngine({ scratchDir }: EngineOptions): Promise<Engine>
     },
     async rows(sql, values = []) {
       const reader = await connection.runAndReadAll(sql, [...values])
-      return reader.getRowObjectsJS() as Record<string, unknown>[]
+      return reader.getRowObjectsJS()
     },
     interrupt: () => connection.interrupt(),
     close() {

@@ -53,7 +53,7 @@ export async function runInGroup(command: GroupCommand, abort: AbortSignal): Pro
   abort.addEventListener('abort', end, { once: true })
   if (abort.aborted) end()
   try {
-    for await (const line of child.iterable({ from: 'stdout' })) command.onLine(String(line))
+    for await (const line of child.iterable({ from: 'stdout' })) command.onLine(line)
     const result = await child
     if (result.exitCode === undefined && result.signal === undefined) throw result
     return { exitCode: result.exitCode, signal: result.signal, stderrTail }
@@ -62,6 +62,14 @@ export async function runInGroup(command: GroupCommand, abort: AbortSignal): Pro
     timers.forEach(clearTimeout)
     signalGroup(child.pid, 'SIGKILL')
   }
+}
+
+/** Runs a short command to its end and returns what it printed; rejects only when it could not be started. */
+export async function runShort(
+  command: Omit<GroupCommand, 'onLine'> & { readonly input: string },
+): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const { file, args, cwd, env, input } = command
+  return await execa(file, [...args], { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false })
 }
 
 /** Signals every process of the group that the given process leads; one that is gone already is fine. */

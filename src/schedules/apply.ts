@@ -58,7 +58,7 @@ async function applyOne(client: Client, desired: DesiredSchedule, taskQueue: str
     id: desired.id,
     change: fields.length === 0 ? 'unchanged' : 'updated',
     fields,
-    paused: state.paused === true ? state.note : undefined,
+    paused: state.paused ? state.note : undefined,
   }
 }
 

@@ -20,7 +20,7 @@ export async function serverAddress(workspace: Workspace, environment: Environme
   if (environment.temporalConfigured) {
     const { connectionOptions, namespace } = loadClientConnectConfig()
     return {
-      address: String(connectionOptions.address ?? 'localhost:7233'),
+      address: connectionOptions.address ?? 'localhost:7233',
       namespace: namespace ?? 'default',
       uiUrl: environment.uiUrl,
       connectionOptions,

@@ -92,8 +92,13 @@ export function hasOtherOwner({ ownerPid }: ServerState): boolean {
 function start(executable: string, port: number, workspace: Workspace, logFile: string): ChildProcess {
   const log = openSync(logFile, 'a')
   const args = [
-    ...['server', 'start-dev', '--ip', LOOPBACK, '--port', String(port), '--ui-port', String(port + UI_PORT_OFFSET)],
-    ...['--db-filename', path.join(workspace.stateDir, 'temporal.db'), '--log-level', 'error'],
+    'server',
+    'start-dev',
+    `--ip=${LOOPBACK}`,
+    `--port=${port}`,
+    `--ui-port=${port + UI_PORT_OFFSET}`,
+    `--db-filename=${path.join(workspace.stateDir, 'temporal.db')}`,
+    '--log-level=error',
   ]
   // A group of its own: the terminal's Ctrl+C must reach the worker first, and the server only after it.
   const child = spawn(executable, args, { detached: true, stdio: ['ignore', log, log] })

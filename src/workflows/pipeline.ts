@@ -5,7 +5,6 @@ import {
   CancelledFailure,
   isCancellation,
   proxyActivities,
-  setCurrentDetails,
   sleep,
   upsertSearchAttributes,
   workflowInfo,
@@ -13,7 +12,7 @@ import {
 import type { Activities } from '../activities/index.ts'
 import { describeFailure, failure } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
-import { stepsTable, type Outcome, type RunReport } from '../pipeline/report.ts'
+import type { Outcome, RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
 import { closeReport, record } from './record.ts'
 import { openRunState, type RunState } from './run-state.ts'
@@ -116,8 +115,8 @@ async function finish(plan: Plan | null, state: RunState, report: RunReport): Pr
     failure: report.failure ?? recordFailure,
   }
   if (plan !== null) showOutcome(plan, final.outcome)
-  setCurrentDetails(`**${final.outcome}**\n\n${stepsTable(final.steps)}`)
-  if (final.outcome === 'cancelled') throw new CancelledFailure('the run was cancelled', [final])
+  state.end(final)
+  if (final.outcome === 'cancelled') throw new CancelledFailure('the run was cancelled')
   if (final.failure !== null) throw failure(final.failure.type, final.failure.message, [final])
   return final
 }

@@ -1,13 +1,15 @@
 // The state of a run as it goes: one report per step, shown as current details and answered to the live view.
 import { defineQuery, setCurrentDetails, setHandler } from '@temporalio/workflow'
 import type { PlannedStep, Plan } from '../pipeline/plan.ts'
-import { stepsTable, type StepReport } from '../pipeline/report.ts'
+import { stepsTable, type RunReport, type StepReport } from '../pipeline/report.ts'
 
 /** What the live view asks for. */
 export interface RunProgress {
   readonly target: string | null
   readonly logicalDate: string | null
   readonly steps: readonly StepReport[]
+  /** Once the run is over; a cancelled workflow has no result that could carry it. */
+  readonly report: RunReport | null
 }
 
 export const progressQuery = defineQuery<RunProgress>('progress')
@@ -18,15 +20,18 @@ export interface RunState {
   update(id: string, change: Partial<StepReport>): void
   /** The steps of the plan appear, all pending. */
   begin(plan: Plan): void
+  end(report: RunReport): void
 }
 
 export function openRunState(): RunState {
   const steps: StepReport[] = []
   let plan: Plan | undefined
+  let report: RunReport | null = null
   setHandler(progressQuery, () => ({
     target: plan?.target ?? null,
     logicalDate: plan?.logicalDate ?? null,
     steps,
+    report,
   }))
   return {
     steps,
@@ -41,6 +46,10 @@ export function openRunState(): RunState {
       if (current === undefined) return
       steps[index] = { ...current, ...change }
       setCurrentDetails(stepsTable(steps))
+    },
+    end(final) {
+      report = final
+      setCurrentDetails(`**${final.outcome}**\n\n${stepsTable(final.steps)}`)
     },
   }
 }
@@ -59,7 +68,7 @@ const PENDING = {
 } as const
 
 function pendingStep(step: PlannedStep): StepReport {
-  const base = { ...PENDING, id: step.id, kind: step.kind, title: stepTitle(step) }
+  const base = { id: step.id, kind: step.kind, title: stepTitle(step), ...PENDING }
   if (step.kind !== 'ingest') return base
   const loads = step.entries.map((entry) => ({
     into: `${entry.into.schema}.${entry.into.table}`,
@@ -72,7 +81,7 @@ function pendingStep(step: PlannedStep): StepReport {
 }
 
 function recordStep(plan: Plan): StepReport {
-  return { ...PENDING, id: RECORD_STEP_ID, kind: 'record', title: plan.refreshLog ?? 'report' }
+  return { id: RECORD_STEP_ID, kind: 'record', title: plan.refreshLog ?? 'report', ...PENDING }
 }
 
 function stepTitle(step: PlannedStep): string {

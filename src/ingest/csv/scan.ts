@@ -66,6 +66,7 @@ export async function scanCsv(
   let blankLines = 0
   let endsWithLf = 0
   let endsWithCrlf = 0
+  let refusal: string | undefined
 
   // The current record: where it began in the file, and what has been seen of it.
   let rest: Buffer = Buffer.alloc(0)
@@ -80,7 +81,11 @@ export async function scanCsv(
   const finishRecord = (bytes: Buffer, byteOffset: number): void => {
     if (header === undefined) {
       header = Buffer.from(bytes)
-      expectedFields = onHeader(header)
+      const found = fault ?? contentFault(bytes)
+      if (found === undefined) expectedFields = onHeader(header)
+      else refusal = `its header cannot be read (${found})`
+    } else if (bytes.length > MAX_RECORD_BYTES) {
+      refusal = tooLong(recordLine)
     } else if (bytes.length === 0 && expectedFields > 1) {
       blankLines++
     } else {
@@ -97,6 +102,10 @@ export async function scanCsv(
 
   for await (const chunk of chunks) {
     let buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    if (restOffset === 0 && header === undefined && buffer.length < BOM.length && isStartOfBom(buffer)) {
+      rest = buffer
+      continue
+    }
     if (restOffset === 0 && header === undefined && buffer.subarray(0, 3).equals(BOM)) {
       buffer = buffer.subarray(3)
       restOffset = 3
@@ -115,6 +124,7 @@ export async function scanCsv(
         else endsWithLf++
         line++
         finishRecord(buffer.subarray(start, crlf ? at - 1 : at), restOffset + start)
+        if (refusal !== undefined) return refused(refusal)
         start = at + 1
       } else if (byte === COMMA) {
         fields++
@@ -124,8 +134,11 @@ export async function scanCsv(
         else fault ??= 'bare quote'
       } else if (byte === CR) {
         // Right only as the first half of CRLF; the next byte may be in the next chunk.
-        if (at + 1 < buffer.length && buffer[at + 1] !== LF) fault ??= 'bare carriage return'
         if (at + 1 === buffer.length) break
+        if (buffer[at + 1] !== LF) {
+          fault ??= 'bare carriage return'
+          state = UNQUOTED
+        }
       } else if (state === QUOTE_IN_QUOTED) {
         fault ??= 'text after quote'
         state = UNQUOTED
@@ -136,17 +149,14 @@ export async function scanCsv(
     rest = buffer.subarray(start)
     restOffset += start
     scanned = rest.at(-1) === CR && state !== QUOTED ? rest.length - 1 : rest.length
-    if (rest.length > MAX_RECORD_BYTES) {
-      return refused(
-        `the record that begins in line ${recordLine} is longer than ${MAX_RECORD_BYTES} bytes; is a quote left open there?`,
-      )
-    }
+    if (rest.length > MAX_RECORD_BYTES) return refused(tooLong(recordLine))
   }
 
   if (state === QUOTED) return refused(`a quote opened in the record that begins in line ${recordLine} is never closed`)
   if (rest.length > 0) {
     if (rest.at(-1) === CR) fault ??= 'bare carriage return'
     finishRecord(rest, restOffset)
+    if (refusal !== undefined) return refused(refusal)
   }
   if (header === undefined) return refused('the file is empty, not even a header line is there')
   const clean = faulty === 0 && blankLines === 0 && (endsWithLf === 0 || endsWithCrlf === 0)
@@ -182,6 +192,14 @@ function countFault(fields: number, expected: number): StructureFault | undefine
 function contentFault(bytes: Buffer): StructureFault | undefined {
   if (bytes.includes(0)) return 'NUL byte'
   return isUtf8(bytes) ? undefined : 'invalid UTF-8'
+}
+
+function isStartOfBom(bytes: Buffer): boolean {
+  return bytes.equals(BOM.subarray(0, bytes.length))
+}
+
+function tooLong(line: number): string {
+  return `the record that begins in line ${line} is longer than ${MAX_RECORD_BYTES} bytes; is a quote left open there?`
 }
 
 function refused(reason: string): ScanOutcome {

@@ -16,7 +16,7 @@ export interface DuckdbAddress extends WarehouseAddress {
 /** dbt changes into the project's folder before it connects, so a relative path is relative to that. */
 export function duckdbAddress(target: ProfileTarget, projectDir: string): DuckdbAddress {
   const { path: given, schema, database } = target.settings
-  const where = `${path.join(target.profilesDir, 'profiles.yml')}, target '${target.target}'`
+  const where = `${path.relative(process.cwd(), path.join(target.profilesDir, 'profiles.yml'))}, target '${target.target}'`
   if (typeof given !== 'string' || given === '' || given === ':memory:' || given.startsWith('md:')) {
     throw failure('ProfileInvalid', `${where}: path must be a file, because a run's steps are separate processes`)
   }

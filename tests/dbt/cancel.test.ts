@@ -1,0 +1,75 @@
+// dbt does not outlive whoever wants it ended: a cancelled run, or a worker that was killed.
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { execa } from 'execa'
+import { expect, test } from 'vitest'
+import type { Workspace } from '../../src/platform/workspace.ts'
+import { millrace, startWorkerProcess } from '../support/cli.ts'
+import { query } from '../support/warehouse.ts'
+import { makeWorkspace } from '../support/workspace.ts'
+
+/** Far longer than any test: it only ends by being interrupted. */
+const ENDLESS_MODEL = `{{ config(materialized='table', contract={'enforced': false}) }}
+select count(*) as n from range(1000000000000) as r(i) where sqrt(i) < 0`
+
+async function startEndlessRun(workspace: Workspace): Promise<string> {
+  await writeFile(path.join(workspace.root, 'dbt/models/marts/endless.sql'), ENDLESS_MODEL)
+  const { stdout } = await millrace(workspace, [
+    'run',
+    'daily',
+    '--date',
+    '2026-11-18',
+    '--from',
+    'dbt-run',
+    '--detach',
+  ])
+  const workflowId = /^\S+/.exec(stdout)?.[0] ?? ''
+  await untilTrue(async () => (await dbtProcesses(workspace)).length > 0 && (await modelStarted(workspace, workflowId)))
+  return workflowId
+}
+
+async function modelStarted(workspace: Workspace, workflowId: string): Promise<boolean> {
+  const { stdout } = await execa('find', [path.join(workspace.stateDir, 'runs', workflowId), '-name', 'dbt.log'])
+  const [log] = stdout.split('\n').filter((file) => file.includes('dbt-run'))
+  return log !== undefined && (await readFile(log, 'utf8')).includes('START sql table model analytics_dev.endless')
+}
+
+/** Processes of this workspace's dbt: its folders stand in their command lines. */
+async function dbtProcesses(workspace: Workspace): Promise<string[]> {
+  const { stdout } = await execa('ps', ['-eo', 'pid,args'])
+  return stdout.split('\n').filter((line) => line.includes('launch.py') && line.includes(workspace.root))
+}
+
+async function untilTrue(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await pause(100)
+}
+
+test('cancelling a run ends dbt in the middle of a query, and the run is recorded as cancelled', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])
+  const workflowId = await startEndlessRun(workspace)
+  await millrace(workspace, ['cancel', workflowId])
+  const followed = await millrace(workspace, ['follow', workflowId])
+  expect(followed.code).toBe(130)
+  expect(followed.stdout).toContain('cancelled')
+  expect(await dbtProcesses(workspace)).toEqual([])
+  await worker.stop()
+  const log = await query(workspace, 'select success, outcome from analytics_dev.dbt_refresh_log order by started_at')
+  expect(log).toEqual([
+    { success: true, outcome: 'succeeded' },
+    { success: false, outcome: 'cancelled' },
+  ])
+})
+
+test('a worker that is killed takes its dbt along', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])
+  await startEndlessRun(workspace)
+  worker.process.kill('SIGKILL')
+  await worker.ended
+  // Without launch.py's watcher it would go on for hours.
+  await untilTrue(async () => (await dbtProcesses(workspace)).length === 0)
+})

@@ -1,0 +1,157 @@
+// The daily pipeline as a user runs it: real server, real worker process, real dbt and DuckDB, the sample files.
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import type { RunReport } from '../../src/pipeline/report.ts'
+import type { Workspace } from '../../src/platform/workspace.ts'
+import { millrace, startWorkerProcess, type CliResult } from '../support/cli.ts'
+import { truthOf } from '../support/truth.ts'
+import { query, queryCount } from '../support/warehouse.ts'
+import { makeWorkspace } from '../support/workspace.ts'
+
+const DAY = '2026-11-18'
+
+function reportOf({ stdout, stderr }: CliResult): RunReport {
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { event: string; report?: RunReport })
+  const report = events.find(({ event }) => event === 'report')?.report
+  if (report === undefined) throw new Error(`no report in: ${stdout}\n${stderr}`)
+  return report
+}
+
+async function run(workspace: Workspace, ...args: string[]): Promise<RunReport> {
+  return reportOf(await millrace(workspace, ['run', 'daily', '--json', ...args]))
+}
+
+test('a day goes from its files to checked marts, and every record is accounted for', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  const report = await run(workspace, '--date', DAY)
+  await worker.stop()
+
+  expect(report).toMatchObject({
+    target: 'dev',
+    logicalDate: DAY,
+    outcome: 'succeeded',
+    run: 'succeeded',
+    test: 'succeeded',
+  })
+  for (const table of ['viewing_logs', 'social_interactions'] as const) {
+    const truth = truthOf(table, DAY)
+    const load = report.steps[0]?.loads.find(({ into }) => into === `raw.${table}`)?.report
+    expect(load).toMatchObject({ read: truth.records, loaded: truth.good, rejected: truth.brokenRecords.length })
+    expect(await queryCount(workspace, `select count(*) from raw.${table}`)).toBe(truth.good)
+    const rejected = await query(workspace, `select _source_record as n from raw.${table}__rejects order by 1`)
+    expect(rejected.map(({ n }) => n)).toEqual(truth.brokenRecords)
+  }
+
+  const log = await query(workspace, 'select * from analytics_dev.dbt_refresh_log')
+  expect(log).toHaveLength(1)
+  expect(log[0]).toMatchObject({
+    success: true,
+    models_updated: 6,
+    rows_inserted: truthOf('viewing_logs', DAY).good + truthOf('social_interactions', DAY).good,
+    notes: 'daily refresh - 2/2 marts validated',
+    outcome: 'succeeded',
+  })
+  const file = path.join(workspace.stateDir, 'runs', report.workflowId, report.runId, 'report.json')
+  expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({
+    outcome: 'succeeded',
+    workflowId: report.workflowId,
+  })
+})
+
+test('the same files are not loaded twice, a corrected file replaces its day, and other days stay', async () => {
+  const workspace = await makeWorkspace()
+  await startWorkerProcess(workspace)
+  const file = path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`)
+  const original = await readFile(file, 'utf8')
+  const lastLineGone = original.slice(0, original.trimEnd().lastIndexOf('\n') + 1)
+  const onlyIngest = ['--only', 'ingest', '--date', DAY]
+  const social = (report: RunReport) => report.steps[0]?.loads[1]?.report
+  const { good } = truthOf('social_interactions', DAY)
+
+  await run(workspace, '--only', 'ingest', '--date', '2026-11-17')
+  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'loaded', loaded: good })
+  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'already loaded', loaded: good })
+  await writeFile(file, lastLineGone)
+  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'loaded', loaded: good - 1 })
+  await writeFile(file, original)
+  const again = await run(workspace, ...onlyIngest)
+  expect(social(again)).toMatchObject({ status: 'loaded', loaded: good })
+
+  const rows = await query(
+    workspace,
+    'select cast(_logical_date as varchar) as day, count(*) as n from raw.social_interactions group by 1 order by 1',
+  )
+  expect(rows).toEqual([
+    { day: '2026-11-17', n: truthOf('social_interactions', '2026-11-17').good },
+    { day: DAY, n: good },
+  ])
+  const current = await query(
+    workspace,
+    `select load_id from raw.millrace_loads where replaced_by is null and raw_table = 'raw.social_interactions' and logical_date = '${DAY}'`,
+  )
+  expect(current).toEqual([{ load_id: social(again)?.loadId }])
+})
+
+test('a file over its limit of rejects loads nothing, and its rejects are there to look at', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  const file = path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`)
+  const [header = '', ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  await writeFile(file, [header, ...lines.slice(0, 20), 'only,three,fields'].join('\n'))
+
+  const report = await run(workspace, '--date', DAY)
+  await worker.stop()
+  expect(report.failure?.type).toBe('RejectsOverLimit')
+  expect(report.steps.map(({ state }) => state)).toEqual(['failed', 'skipped', 'skipped', 'skipped', 'succeeded'])
+  const tables = await query(
+    workspace,
+    "select table_name from information_schema.tables where table_name = 'social_interactions'",
+  )
+  expect(tables).toEqual([])
+  const rejects = await query(workspace, 'select code, raw_text from raw.social_interactions__rejects')
+  expect(rejects).toContainEqual({ code: 'too few fields', raw_text: 'only,three,fields' })
+  const log = await query(workspace, 'select success, failure_type from analytics_dev.dbt_refresh_log')
+  expect(log).toEqual([{ success: false, failure_type: 'RejectsOverLimit' }])
+})
+
+test('a model that fails fails the run, and says which one and why', async () => {
+  const workspace = await makeWorkspace()
+  await startWorkerProcess(workspace)
+  await writeFile(
+    path.join(workspace.root, 'dbt/models/marts/broken.sql'),
+    "{{ config(contract={'enforced': false}) }} select no_such_column from {{ ref('mart_users') }}",
+  )
+  const report = await run(workspace, '--date', DAY)
+  expect(report.run).toBe('failed')
+  expect(report.failure?.type).toBe('DbtNodesFailed')
+  expect(report.failure?.message).toMatch(/broken: .*no_such_column/)
+})
+
+test('a selection that matches nothing is never green', async () => {
+  const workspace = await makeWorkspace()
+  await startWorkerProcess(workspace)
+  const file = path.join(workspace.root, 'pipelines/daily.yml')
+  const yaml = await readFile(file, 'utf8')
+  await writeFile(file, yaml.replace('command: run,', "command: run, select: ['mart_users,mart_content_performance'],"))
+  const report = await run(workspace, '--date', DAY)
+  expect(report.failure?.type).toBe('DbtNothingSelected')
+  const { code, stderr } = await millrace(workspace, ['check', 'daily'])
+  expect(code).toBe(1)
+  expect(stderr).toContain('mart_users,mart_content_performance] matches nothing')
+})
+
+test('a missing file of the day stops the run before anything is loaded', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  await rm(path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`))
+  const report = await run(workspace, '--date', DAY)
+  await worker.stop()
+  expect(report.failure).toMatchObject({ type: 'FileMissing' })
+  expect(report.failure?.message).toContain(`social_interactions-${DAY}.csv does not exist`)
+  expect(report.steps).toEqual([])
+})

@@ -1,0 +1,80 @@
+// A worker that is killed (SIGKILL, nothing is cleaned up) at the worst moments: the run finishes, no row is lost or doubled.
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Client, Connection } from '@temporalio/client'
+import { execa } from 'execa'
+import { expect, inject, test } from 'vitest'
+import { DEFAULT_POLICIES, type Policies } from '../../src/pipeline/policies.ts'
+import type { RunReport } from '../../src/pipeline/report.ts'
+import { startWorkerProcess, taskQueueOf } from '../support/cli.ts'
+import { truthOf } from '../support/truth.ts'
+import { queryCount } from '../support/warehouse.ts'
+import { makeWorkspace } from '../support/workspace.ts'
+
+const DAY = '2026-11-17'
+
+/** The usual policies with a worker's death noticed in seconds. */
+const quick = (policy: Policies['dbt']) => ({ ...policy, heartbeatMs: 3_000, lostWorkerDelayMs: 2_000 })
+const POLICIES: Policies = {
+  ingest: quick(DEFAULT_POLICIES.ingest),
+  dbt: quick(DEFAULT_POLICIES.dbt),
+  validate: quick(DEFAULT_POLICIES.validate),
+  record: quick(DEFAULT_POLICIES.record),
+}
+
+test.each([
+  'ingest:after-scan',
+  'ingest:after-typing',
+  'ingest:in-transaction',
+  'ingest:after-commit',
+  'dbt-run:after-first-node',
+  'dbt-test:after-first-node',
+])('killed at %s, the run finishes after the restart with the counts of an undisturbed one', async (point) => {
+  const workspace = await makeWorkspace()
+  const marker = path.join(workspace.stateDir, 'fault-happened')
+  const doomed = await startWorkerProcess(workspace, { MILLRACE_FAULT: `${point}@${marker}` })
+  const client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) })
+  const workflowId = taskQueueOf(workspace)
+  const handle = await client.workflow.start('daily', {
+    workflowId,
+    taskQueue: workflowId,
+    args: [{ target: 'dev', params: { date: DAY }, policies: POLICIES }],
+  })
+
+  expect(await doomed.ended).toEqual({ code: null, signal: 'SIGKILL' })
+  expect(existsSync(marker)).toBe(true)
+  const worker = await startWorkerProcess(workspace)
+  const report = (await handle.result()) as RunReport
+  await worker.stop()
+  await client.connection.close()
+
+  expect(report).toMatchObject({ outcome: 'succeeded', run: 'succeeded', test: 'succeeded' })
+  expect(await processesNaming(workspace.root)).toEqual([])
+  for (const table of ['viewing_logs', 'social_interactions'] as const) {
+    const { good, brokenRecords } = truthOf(table, DAY)
+    expect(await queryCount(workspace, `select count(*) from raw.${table}`)).toBe(good)
+    expect(await queryCount(workspace, `select count(distinct (_load_id, _source_record)) from raw.${table}`)).toBe(
+      good,
+    )
+    expect(await queryCount(workspace, `select count(*) from raw.${table}__rejects`)).toBe(brokenRecords.length)
+  }
+  expect(await queryCount(workspace, 'select count(*) from raw.millrace_loads where replaced_by is null')).toBe(2)
+  expect(await queryCount(workspace, 'select count(*) from analytics_dev.dbt_refresh_log where success')).toBe(1)
+  expect(await queryCount(workspace, 'select count(*) from analytics_dev.mart_users')).toBe(
+    await queryCount(
+      workspace,
+      'select count(distinct user_id) from (select user_id from raw.viewing_logs union all select user_id from raw.social_interactions)',
+    ),
+  )
+})
+
+/** Command lines of processes that work on a folder; a dbt that ends on its own is given a moment. */
+async function processesNaming(folder: string): Promise<string[]> {
+  for (let tries = 0; ; tries++) {
+    const { stdout } = await execa('ps', ['-eo', 'pid,args'])
+    const found = stdout.split('\n').filter((line) => line.includes(folder) && !line.includes('ps -eo'))
+    if (found.length === 0 || tries === 20) return found
+    await pause(250)
+  }
+}

@@ -1,0 +1,154 @@
+// The real workflow on the real server with activities that a test scripts: for the story's own rules.
+import { fileURLToPath } from 'node:url'
+import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
+import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
+import { inject, onTestFinished } from 'vitest'
+import type { Activities } from '../../src/activities/index.ts'
+import { identifier } from '../../src/pipeline/identifier.ts'
+import type { Plan, PlannedStep } from '../../src/pipeline/plan.ts'
+import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
+import type { RunProgress } from '../../src/workflows/run-state.ts'
+import type { DbtReport, LoadReport, RunReport } from '../../src/pipeline/report.ts'
+
+Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
+
+export interface Scripted {
+  readonly handle: WorkflowHandle
+  readonly client: Client
+  /** Waits for the end, however it is: the report, and the error's type and message if the run failed. */
+  end(): Promise<{ readonly report: RunReport; readonly status: string; readonly failureType: string | undefined }>
+}
+
+/** Starts a run of a plan with these activities; those left out succeed. */
+export async function runScripted(plan: Plan, activities: Partial<Activities>): Promise<Scripted> {
+  const address = inject('temporalAddress')
+  const connection = await NativeConnection.connect({ address })
+  const taskQueue = plan.warehouse.taskQueue
+  const worker = await Worker.create({
+    connection,
+    taskQueue,
+    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
+    activities: { ...succeeding(plan), ...activities },
+    maxHeartbeatThrottleInterval: '200ms',
+    defaultHeartbeatThrottleInterval: '200ms',
+  })
+  const running = worker.run()
+  const client = new Client({ connection: await Connection.connect({ address }) })
+  onTestFinished(async () => {
+    worker.shutdown()
+    await running
+    await connection.close()
+    await client.connection.close()
+  })
+  const handle = await client.workflow.start(plan.pipeline, { taskQueue, workflowId: taskQueue, args: [{}] })
+  return {
+    handle,
+    client,
+    async end() {
+      const failed = await handle.result().then(
+        () => undefined,
+        (error: unknown) => {
+          if (error instanceof WorkflowFailedError) return error
+          throw error
+        },
+      )
+      const { status } = await handle.describe()
+      const cause = failed?.cause as { type?: string; details?: RunReport[] } | undefined
+      const { report: queried } = await handle.query<RunProgress>('progress')
+      const report = failed === undefined ? ((await handle.result()) as RunReport) : (cause?.details?.[0] ?? queried)
+      if (report === null) throw new Error(`no report came with ${String(failed?.cause)}`)
+      return { report, status: status.name, failureType: cause?.type }
+    },
+  }
+}
+
+export const dbtReport: DbtReport = { command: 'run', invocationId: 'i', counts: { success: 2 }, total: 2, nodes: [] }
+
+export const loadReport: LoadReport = {
+  loadId: 'l',
+  into: 'raw.events',
+  file: 'events.csv',
+  status: 'loaded',
+  read: 3,
+  loaded: 3,
+  superseded: 0,
+  rejected: 0,
+  rejectReasons: [],
+  rejectsTable: 'raw.events__rejects',
+  loadedAt: '2026-11-18T00:00:00.000Z',
+  durationMs: 1,
+}
+
+function succeeding(plan: Plan): Activities {
+  return {
+    planRun: async () => plan,
+    ingestTable: async () => loadReport,
+    dbtRun: async () => dbtReport,
+    dbtTest: async () => ({ ...dbtReport, command: 'test', counts: { pass: 2 } }),
+    validateMarts: async () => [],
+    recordRefresh: async () => undefined,
+  }
+}
+
+const FAST = { heartbeatMs: 2_000, lostWorkerDelayMs: 100, retryDelayMs: 100 } as const
+
+/** A plan of its own task queue, with short delays, and these steps. */
+export function planOf(name: string, steps: readonly PlannedStep[], change: Partial<Plan> = {}): Plan {
+  const taskQueue = `${name}-${Math.random().toString(36).slice(2, 8)}`
+  const { ingest, dbt, validate, record } = DEFAULT_POLICIES
+  return {
+    pipeline: 'scripted',
+    description: '',
+    target: 'dev',
+    logicalDate: '2026-11-18',
+    params: {},
+    warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
+    dbt: { projectDir: 'dbt', profilesDir: 'dbt' },
+    steps,
+    timeoutMs: 60_000,
+    policies: {
+      ingest: { ...ingest, ...FAST },
+      dbt: { ...dbt, ...FAST },
+      validate: { ...validate, ...FAST },
+      record: { ...record, ...FAST },
+    },
+    searchAttributes: true,
+    ...change,
+  }
+}
+
+export function dbtStep(
+  command: 'run' | 'test',
+  change: Partial<Extract<PlannedStep, { kind: 'dbt' }>> = {},
+): PlannedStep {
+  return {
+    kind: 'dbt',
+    id: `dbt-${command}`,
+    onFailure: 'fail',
+    skipped: false,
+    command,
+    select: [],
+    exclude: [],
+    retries: 0,
+    retryDelayMs: 100,
+    timeoutMs: 60_000,
+    ...change,
+  }
+}
+
+export function ingestStep(...tables: readonly string[]): PlannedStep {
+  return {
+    kind: 'ingest',
+    id: 'ingest',
+    onFailure: 'fail',
+    skipped: false,
+    entries: tables.map((table) => ({
+      id: `raw.${table}`,
+      into: { schema: identifier('raw'), table: identifier(table) },
+      file: `data/${table}.csv`,
+      mode: 'replace',
+      maxRejectShare: 0,
+      contract: [],
+    })),
+  }
+}

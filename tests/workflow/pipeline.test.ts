@@ -1,0 +1,224 @@
+// The story's rules, on the real server: what is retried, what ends a run, and that every run is recorded.
+import { setTimeout as pause } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { describe, expect, test } from 'vitest'
+import { failure } from '../../src/pipeline/failure.ts'
+import type { RunReport } from '../../src/pipeline/report.ts'
+import { dbtReport, dbtStep, ingestStep, loadReport, planOf, runScripted } from '../support/scripted.ts'
+
+/** Keeps the reports that the run wrote. */
+function recorder() {
+  const recorded: RunReport[] = []
+  return {
+    recorded,
+    recordRefresh: async ({ report }: { report: RunReport }) => {
+      recorded.push(report)
+    },
+  }
+}
+
+/** Works until it is cancelled, beating as a real step does. */
+async function untilCancelled(): Promise<never> {
+  const beat = setInterval(() => Context.current().heartbeat(), 100)
+  try {
+    return await Context.current().cancelled
+  } finally {
+    clearInterval(beat)
+  }
+}
+
+describe('a run that goes well', () => {
+  test('does its steps in order and reports their outcomes, run and test by name', async () => {
+    const order: string[] = []
+    const plan = planOf('well', [ingestStep('events'), dbtStep('run'), dbtStep('test')])
+    const run = await runScripted(plan, {
+      ingestTable: async () => (order.push('ingest'), loadReport),
+      dbtRun: async () => (order.push('run'), dbtReport),
+      dbtTest: async () => (order.push('test'), { ...dbtReport, counts: { pass: 1, warn: 1 } }),
+      recordRefresh: async () => void order.push('record'),
+    })
+    const { report, status } = await run.end()
+    expect(order).toEqual(['ingest', 'run', 'test', 'record'])
+    expect(status).toBe('COMPLETED')
+    expect(report).toMatchObject({ target: 'dev', outcome: 'warned', run: 'succeeded', test: 'warned' })
+  })
+
+  test('can be found by pipeline, target, date and outcome', async () => {
+    const run = await runScripted(planOf('found', [dbtStep('run')]), {})
+    await run.end()
+    const { typedSearchAttributes } = await run.handle.describe()
+    const found = Object.fromEntries(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]))
+    expect(found).toMatchObject({
+      Pipeline: 'scripted',
+      Target: 'dev',
+      LogicalDate: '2026-11-18',
+      Outcome: 'succeeded',
+    })
+  })
+})
+
+describe('failed work', () => {
+  test('is tried again as often as the step allows, when a retry can help', async () => {
+    let tries = 0
+    const plan = planOf('retry', [dbtStep('run', { retries: 2 })])
+    const run = await runScripted(plan, {
+      dbtRun: async () => {
+        tries++
+        if (tries < 3) throw failure('DbtTransient', 'the connection was reset')
+        return dbtReport
+      },
+    })
+    const { report } = await run.end()
+    expect(tries).toBe(3)
+    expect(report.steps[0]).toMatchObject({ state: 'succeeded', attempts: 3 })
+  })
+
+  test('fails the run when the retries are used up, with the last failure as its reason', async () => {
+    let tries = 0
+    const { recorded, recordRefresh } = recorder()
+    const plan = planOf('used-up', [dbtStep('run', { retries: 1 }), dbtStep('test')])
+    const run = await runScripted(plan, {
+      recordRefresh,
+      dbtRun: async () => {
+        tries++
+        throw failure('DbtTransient', `reset ${tries}`)
+      },
+    })
+    const { report, status, failureType } = await run.end()
+    expect(tries).toBe(2)
+    expect({ status, failureType }).toEqual({ status: 'FAILED', failureType: 'DbtTransient' })
+    expect(report.failure).toEqual({ type: 'DbtTransient', message: 'reset 2' })
+    expect(report.steps.map(({ state }) => state)).toEqual(['failed', 'skipped', 'succeeded'])
+    expect(recorded).toHaveLength(1)
+  })
+
+  test('is not tried again when a retry cannot help', async () => {
+    let tries = 0
+    const run = await runScripted(planOf('final', [dbtStep('test', { retries: 5 })]), {
+      dbtTest: async () => {
+        tries++
+        throw failure('DbtTestsFailed', 'one test failed')
+      },
+    })
+    const { failureType } = await run.end()
+    expect({ tries, failureType }).toEqual({ tries: 1, failureType: 'DbtTestsFailed' })
+  })
+
+  test('of a step with on_failure: warn lets the run go on', async () => {
+    const plan = planOf('warn', [dbtStep('test', { onFailure: 'warn' }), dbtStep('run')])
+    const run = await runScripted(plan, {
+      dbtTest: async () => {
+        throw failure('DbtTestsFailed', 'one test failed')
+      },
+    })
+    const { report } = await run.end()
+    expect(report.outcome).toBe('warned')
+    expect(report.steps.map(({ state }) => state)).toEqual(['warned', 'succeeded', 'succeeded'])
+  })
+
+  test('of one load does not keep the others from being done', async () => {
+    const done: string[] = []
+    const run = await runScripted(planOf('loads', [ingestStep('bad', 'good'), dbtStep('run')]), {
+      ingestTable: async ({ entry }) => {
+        if (entry.id === 'raw.bad') throw failure('HeaderMismatch', 'no such column')
+        done.push(entry.id)
+        return loadReport
+      },
+    })
+    const { report } = await run.end()
+    expect(done).toEqual(['raw.good'])
+    expect(report.steps[0]?.loads.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
+    expect(report.failure?.type).toBe('HeaderMismatch')
+  })
+})
+
+test('a lost worker is no failed work: the step goes on without using up a retry', async () => {
+  let tries = 0
+  const run = await runScripted(planOf('lost', [dbtStep('run', { retries: 0 })]), {
+    dbtRun: async () => {
+      tries++
+      // The first attempt falls silent, as a killed process does.
+      if (tries === 1) await pause(8_000)
+      return dbtReport
+    },
+  })
+  const { report } = await run.end()
+  expect(tries).toBe(2)
+  expect(report.steps[0]).toMatchObject({ state: 'succeeded', attempts: 1 })
+})
+
+test('a run that takes too long is stopped, recorded, and fails as RunTimedOut', async () => {
+  const { recorded, recordRefresh } = recorder()
+  const plan = planOf('slow', [dbtStep('run'), dbtStep('test')], { timeoutMs: 1_000 })
+  const run = await runScripted(plan, { recordRefresh, dbtRun: untilCancelled })
+  const { report, failureType } = await run.end()
+  expect(failureType).toBe('RunTimedOut')
+  expect(report.steps.map(({ state }) => state)).toEqual(['cancelled', 'skipped', 'succeeded'])
+  expect(recorded[0]).toMatchObject({ outcome: 'failed' })
+})
+
+test('a cancelled run ends its step first, is recorded, and ends as cancelled', async () => {
+  const { recorded, recordRefresh } = recorder()
+  const began = Promise.withResolvers<void>()
+  let stepEnded = false
+  const run = await runScripted(planOf('cancel', [dbtStep('run')]), {
+    dbtRun: async () => {
+      began.resolve()
+      try {
+        return await untilCancelled()
+      } finally {
+        await pause(300)
+        stepEnded = true
+      }
+    },
+    recordRefresh: async (input) => {
+      expect(stepEnded).toBe(true)
+      await recordRefresh(input)
+    },
+  })
+  await began.promise
+  await run.handle.cancel()
+  const { report, status } = await run.end()
+  expect(status).toBe('CANCELLED')
+  expect(report.outcome).toBe('cancelled')
+  expect(recorded).toHaveLength(1)
+})
+
+test('a run that cannot be planned touches no step and still leaves a report', async () => {
+  const { recorded, recordRefresh } = recorder()
+  const plan = planOf('unplanned', [dbtStep('run')])
+  const run = await runScripted(plan, {
+    recordRefresh,
+    planRun: async () => {
+      throw failure('TargetUnknown', "there is no target 'prd'")
+    },
+    dbtRun: async () => {
+      throw new Error('must not run')
+    },
+  })
+  const { failureType } = await run.end()
+  expect(failureType).toBe('TargetUnknown')
+  expect(recorded[0]).toMatchObject({ outcome: 'failed', steps: [], failure: { type: 'TargetUnknown' } })
+})
+
+test('a run that cannot be recorded fails, even where everything else went well', async () => {
+  const run = await runScripted(planOf('unrecorded', [dbtStep('run')]), {
+    recordRefresh: async () => {
+      throw failure('DiskFull', 'no space left')
+    },
+  })
+  const { report, failureType } = await run.end()
+  expect(failureType).toBe('DiskFull')
+  expect(report).toMatchObject({ outcome: 'failed', run: 'succeeded' })
+})
+
+test('steps that the request leaves out are skipped', async () => {
+  const plan = planOf('only', [dbtStep('run', { skipped: true }), dbtStep('test')])
+  const run = await runScripted(plan, {
+    dbtRun: async () => {
+      throw new Error('must not run')
+    },
+  })
+  const { report } = await run.end()
+  expect(report.steps.map(({ state }) => state)).toEqual(['skipped', 'succeeded', 'succeeded'])
+})
