@@ -8,6 +8,7 @@ import { profileLocation } from './activities/make-plan.ts'
 import { listTargets, readProfileTarget } from './dbt/profile.ts'
 import { listPipelines, loadPipeline } from './pipeline/load.ts'
 import type { Environment } from './platform/environment.ts'
+import { clearAbandonedScratch } from './platform/scratch.ts'
 import { INSTALLATION, type Workspace } from './platform/workspace.ts'
 import { connectWorker, type ServerAddress } from './temporal/connect.ts'
 import { warehouseAddress } from './warehouses/open.ts'
@@ -37,6 +38,7 @@ export interface WorkerSettings {
 /** Resolves once the worker polls. Fails with ServerUnreachable. */
 export async function startWorker(settings: WorkerSettings): Promise<RunningWorker> {
   const { workspace, environment, server, searchAttributes } = settings
+  await clearAbandonedScratch(workspace.stateDir)
   const connection = await connectWorker(server)
   const workers = new Map<string, Promise<Worker>>()
   const runs: Promise<void>[] = []

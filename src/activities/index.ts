@@ -2,6 +2,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { CompleteAsyncError } from '@temporalio/activity'
 import { failure } from '../pipeline/failure.ts'
+import { diskFailure } from '../platform/files.ts'
 import type { ActivityDeps } from './context.ts'
 import { createIngestTable } from './ingest-table.ts'
 import { createPlanRun } from './plan-run.ts'
@@ -36,7 +37,7 @@ function typed<Input, Result>(activity: (input: Input) => Promise<Result>): (inp
       ) {
         throw error
       }
-      throw asInternal(error)
+      throw diskFailure(error) ?? asInternal(error)
     }
   }
 }

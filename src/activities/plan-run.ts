@@ -1,5 +1,6 @@
 // planRun: freezes the plan of a run, and refuses one that cannot work before anything is touched.
 import { activityInfo, Context } from '@temporalio/activity'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import { ApplicationFailure } from '@temporalio/common'
@@ -31,6 +32,7 @@ export function createPlanRun(deps: ActivityDeps) {
         outputDir: path.join(folder, `plan-${attempt}`),
       }
       const { plan, address } = await makePlan(definition, request, runTimeMs, place, abort)
+      await rm(place.outputDir, { recursive: true, force: true })
       await requireFiles(deps.workspace.root, plan.steps)
       Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
       return {

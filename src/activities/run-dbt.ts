@@ -3,7 +3,7 @@ import { activityInfo } from '@temporalio/activity'
 import path from 'node:path'
 import type { DbtCommand } from '../pipeline/plan.ts'
 import type { DbtReport } from '../pipeline/report.ts'
-import { runDbt } from '../dbt/command.ts'
+import { runDbt, tidyOutput } from '../dbt/command.ts'
 import type { DbtLedger } from '../dbt/ledger.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { judge, nodeReports } from '../dbt/verdict.ts'
@@ -58,7 +58,9 @@ export function createRunDbt(deps: ActivityDeps) {
         path.join(outputDir, 'nodes.json'),
         `${JSON.stringify(nodeReports(evidence.ledger), null, 2)}\n`,
       )
-      return judge(evidence)
+      const report = judge(evidence)
+      await tidyOutput(outputDir)
+      return report
     })
   }
 }

@@ -1,8 +1,9 @@
 // Opens the run's warehouse for the length of one activity, and lets go of it whatever happens.
-import { mkdtemp, mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { openEngine, type Engine } from '../platform/duckdb.ts'
+import { makeScratchDir } from '../platform/scratch.ts'
 import { openWarehouse } from '../warehouses/open.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { ActivityDeps, RunContext } from './context.ts'
@@ -26,8 +27,7 @@ export async function withWarehouse<T>(
   const projectDir = path.resolve(root, context.dbt.projectDir)
   const location = { projectDir, profilesDir: path.resolve(root, context.dbt.profilesDir) }
   const target = await readProfileTarget(location, context.target)
-  await mkdir(path.join(stateDir, 'tmp'), { recursive: true })
-  const scratchDir = await mkdtemp(path.join(stateDir, 'tmp', 'work-'))
+  const scratchDir = await makeScratchDir(stateDir)
   const engine = await openEngine({ scratchDir })
   const interrupt = () => engine.interrupt()
   abort.addEventListener('abort', interrupt, { once: true })
@@ -37,8 +37,11 @@ export async function withWarehouse<T>(
     return await work({ engine, scratchDir, open })
   } finally {
     abort.removeEventListener('abort', interrupt)
-    await warehouse?.close()
-    engine.close()
-    await rm(scratchDir, { recursive: true, force: true })
+    try {
+      await warehouse?.close()
+    } finally {
+      engine.close()
+      await rm(scratchDir, { recursive: true, force: true })
+    }
   }
 }

@@ -1,5 +1,5 @@
 // `millrace check` and `run --dry-run`: what a pipeline would do, and whether everything it names exists.
-import { mkdtemp, mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makePlan, partialParseFile, type DraftPlan } from '../activities/make-plan.ts'
 import { COMMAND_TYPES, countSelected, type Selection } from '../dbt/selection.ts'
@@ -10,6 +10,7 @@ import { describeFailure } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import { listPipelines, loadPipeline } from '../pipeline/load.ts'
 import type { PlannedStep, RunRequest } from '../pipeline/plan.ts'
+import { makeScratchDir } from '../platform/scratch.ts'
 import { INSTALLATION, type Workspace } from '../platform/workspace.ts'
 import type { Cli } from './cli.ts'
 import { color, pad, say, sayError } from './terminal.ts'
@@ -98,9 +99,7 @@ function draft(workspace: Workspace, definition: PipelineDefinition, request: Ru
 }
 
 async function withPlanningFolder<T>(workspace: Workspace, work: (outputDir: string) => Promise<T>): Promise<T> {
-  const parent = path.join(workspace.stateDir, 'tmp')
-  await mkdir(parent, { recursive: true })
-  const folder = await mkdtemp(path.join(parent, 'plan-'))
+  const folder = await makeScratchDir(workspace.stateDir)
   try {
     return await work(folder)
   } finally {

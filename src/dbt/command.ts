@@ -1,6 +1,6 @@
 // Runs one dbt command: a process, its event stream, private folders, and the evidence for the verdict.
 import { createWriteStream } from 'node:fs'
-import { copyFile, mkdir, readFile, rename, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { finished } from 'node:stream/promises'
@@ -148,25 +148,31 @@ const PARTIAL_PARSE = 'partial_parse.msgpack'
 
 /** dbt looks for its parse cache in the (private) target folder: without it every command parses the whole project. */
 export async function bringPartialParse({ outputDir, partialParseFile }: ParseCache): Promise<void> {
-  await copyIfThere(partialParseFile, path.join(outputDir, PARTIAL_PARSE))
+  try {
+    await copyFile(partialParseFile, path.join(outputDir, PARTIAL_PARSE))
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
 }
 
 type ParseCache = Pick<DbtInvocation, 'outputDir' | 'partialParseFile'>
 
 /** Hands the cache that dbt wrote on to the next command. */
 async function keepPartialParse({ outputDir, partialParseFile }: ParseCache): Promise<void> {
-  const beside = `${partialParseFile}.${process.pid}.tmp`
   await mkdir(path.dirname(partialParseFile), { recursive: true })
-  if (await copyIfThere(path.join(outputDir, PARTIAL_PARSE), beside)) await rename(beside, partialParseFile)
+  try {
+    await rename(path.join(outputDir, PARTIAL_PARSE), partialParseFile)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
 }
 
-async function copyIfThere(from: string, to: string): Promise<boolean> {
-  try {
-    await copyFile(from, to)
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
-    throw error
+const WORTH_KEEPING = new Set(['dbt.log', 'nodes.json', 'run_results.json'])
+
+/** Leaves of a succeeded command what a person may want to read: dbt's manifest and compiled SQL are megabytes a run. */
+export async function tidyOutput(outputDir: string): Promise<void> {
+  for (const name of await readdir(outputDir)) {
+    if (!WORTH_KEEPING.has(name)) await rm(path.join(outputDir, name), { recursive: true })
   }
 }
 

@@ -35,7 +35,12 @@ const envelope = z.object({
   info: z.object({ name: z.string(), invocation_id: z.string(), level: z.string(), msg: z.string() }),
   data: z.unknown(),
 })
-const nodeInfo = z.object({ unique_id: z.string(), node_name: z.string(), resource_type: z.string() })
+const nodeInfo = z.object({
+  unique_id: z.string(),
+  node_name: z.string(),
+  resource_type: z.string(),
+  materialized: z.string().nullish(),
+})
 const nodeStart = z.object({ node_info: nodeInfo })
 const nodeFinished = z.object({
   node_info: nodeInfo,
@@ -45,6 +50,7 @@ const nodeFinished = z.object({
     execution_time: z.number(),
   }),
 })
+const runResultError = z.object({ msg: z.string(), node_info: nodeInfo.optional() })
 const concurrencyLine = z.object({ node_count: z.number() })
 const mainEncounteredError = z.object({ exc: z.string() })
 const commandCompleted = z.object({ success: z.boolean() })
@@ -73,10 +79,13 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
   switch (name) {
     case 'ConcurrencyLine':
       return { kind: 'nodes counted', total: concurrencyLine.parse(data).node_count }
-    case 'NodeStart':
-      return { kind: 'node started', node: readNode(nodeStart.parse(data).node_info) }
+    case 'NodeStart': {
+      const { node_info } = nodeStart.parse(data)
+      return isNeverBuilt(node_info) ? undefined : { kind: 'node started', node: readNode(node_info) }
+    }
     case 'NodeFinished': {
       const { node_info, run_result } = nodeFinished.parse(data)
+      if (isNeverBuilt(node_info) && run_result.status === 'success') return undefined
       return {
         kind: 'node finished',
         node: readNode(node_info),
@@ -87,7 +96,13 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
         },
       }
     }
-    case 'NoNodesForSelectionCriteria':
+    case 'RunResultError': {
+      const { msg, node_info } = runResultError.parse(data)
+      // Hooks (on-run-start, on-run-end) have no events of a node; a failing one is told of only here.
+      if (node_info?.resource_type !== 'operation') return undefined
+      const result = { status: 'error', message: msg, durationMs: 0 }
+      return { kind: 'node finished', node: readNode(node_info), result }
+    }
     case 'NothingToDo':
       return { kind: 'nothing selected' }
     case 'MainEncounteredError':
@@ -97,6 +112,11 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
     default:
       return undefined
   }
+}
+
+/** dbt only compiles an ephemeral model, into those that use it; its artifact does not list it. */
+function isNeverBuilt(info: z.infer<typeof nodeInfo>): boolean {
+  return info.materialized === 'ephemeral'
 }
 
 function readNode(info: z.infer<typeof nodeInfo>): EventNode {

@@ -104,6 +104,7 @@ export async function cachedManifest(
   return manifest
 }
 
+/** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
 
 /** A digest over the project's files, the environment variables they name, the target and the dbt that parses them. */
@@ -128,7 +129,7 @@ async function projectFiles(projectDir: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(projectDir, path.join(entry.parentPath, entry.name)))
-    .filter((file) => !file.split(path.sep).some((part) => LEFT_OUT.has(part)))
+    .filter((file) => !LEFT_OUT.has(file.split(path.sep)[0] ?? ''))
     .sort()
 }
 

@@ -72,10 +72,19 @@ export async function readProfileTarget(location: ProfileLocation, target?: stri
     type: String(settings['type']),
     profilesDir: path.dirname(file),
     settings,
-    secrets: Object.entries(settings)
-      .filter(([key, value]) => SECRET_KEYS.test(key) && typeof value === 'string')
-      .map(([, value]) => String(value)),
+    secrets: secretsOf(settings),
   }
+}
+
+/** The texts behind keys that name a secret, however deep (`keyfile_json`, dbt-duckdb's `secrets` and `settings`). */
+function secretsOf(settings: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(settings).flatMap(([key, value]) => {
+    const values = Array.isArray(value) ? (value as unknown[]) : [value]
+    return values.flatMap((item) => {
+      if (typeof item === 'string') return SECRET_KEYS.test(key) ? [item] : []
+      return item !== null && typeof item === 'object' ? secretsOf(item as Record<string, unknown>) : []
+    })
+  })
 }
 
 async function readProfile(location: ProfileLocation) {

@@ -94,7 +94,11 @@ function findDisagreement({ exit, ledger, runResults }: DbtEvidence): string | u
   const parsed = parseRunResults(runResults)
   if (parsed === undefined) return 'its run_results.json cannot be read'
   if (parsed.metadata.invocation_id !== ledger.invocationId) return 'run_results.json is of another invocation'
-  const inFile = new Map(parsed.results.map(({ unique_id, status }) => [unique_id, status]))
+  // Hooks that succeeded stand in the file, but have no events of a node.
+  const nodes = parsed.results.filter(
+    ({ unique_id, status }) => !(unique_id.startsWith('operation.') && status === 'success'),
+  )
+  const inFile = new Map(nodes.map(({ unique_id, status }) => [unique_id, status]))
   const different = [...new Set([...inFile.keys(), ...ledger.nodes.keys()])].filter(
     (id) => inFile.get(id) !== ledger.nodes.get(id)?.result?.status,
   )

@@ -12,14 +12,14 @@ export function checkHeader(header: readonly string[], contract: readonly Contra
   const missing = wanted.filter((name) => !header.includes(name))
   const unknown = header.filter((name) => !wanted.includes(name))
   const doubled = header.filter((name, index) => header.indexOf(name) !== index)
-  const problems = [
+  const problems = new Set([
     ...missing.map((name) => `column '${name}' is missing`),
     ...unknown.map((name) => `column '${name}' is not expected${didYouMean(name, missing)}`),
     ...doubled.map((name) => `column '${name}' stands there twice`),
-  ]
-  if (problems.length === 0) return
+  ])
+  if (problems.size === 0) return
   throw failure(
     'HeaderMismatch',
-    `${file}: ${problems.join('; ')}. Nothing was loaded; correct the file's header, or the columns of the dbt source`,
+    `${file}: ${[...problems].join('; ')}. Nothing was loaded; correct the file's header, or the columns of the dbt source`,
   )
 }

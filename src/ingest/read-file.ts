@@ -1,12 +1,11 @@
 // Stages 2 and 3 of a load: scan the file, hold its header to the contract, type its values, collect all rejects.
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { ContractColumn } from '../pipeline/plan.ts'
 import { columnTypeText } from '../pipeline/column-type.ts'
 import { failure } from '../pipeline/failure.ts'
 import type { Engine } from '../platform/duckdb.ts'
-import { asDiskFailure } from '../platform/files.ts'
 import type { OpenFile } from '../sources/local.ts'
 import { scanCsv, splitFields, type ScannedRecord } from './csv/scan.ts'
 import { checkHeader } from './header.ts'
@@ -68,8 +67,14 @@ export async function typeScannedFile(
   scratchDir: string,
 ): Promise<Reject[]> {
   const clean = await cleanFile(file, scanned, scratchDir)
-  const typeRejects = await typeFile(engine, clean, contract)
-  await file.assertUnchanged()
+  let typeRejects: TypeReject[]
+  try {
+    typeRejects = await typeFile(engine, clean, contract)
+  } finally {
+    // Whatever DuckDB made of a file that changed under it: the change is the reason.
+    await file.assertUnchanged()
+    if (!clean.numbered) await assertSameFile(file)
+  }
   const located = await locate(file, scanned.header.length, typeRejects, contract)
   return [...scanned.rejects, ...located].sort((a, b) => a.recordNumber - b.recordNumber)
 }
@@ -107,12 +112,21 @@ async function cleanFile(file: OpenFile, scanned: ScannedFile, scratchDir: strin
       },
     )
     await flush()
-  } catch (error) {
-    throw asDiskFailure(error, copy)
   } finally {
     await out.close()
   }
   return { path: copy, header: scanned.header, numbered: true, records }
+}
+
+/** DuckDB opens the path anew: a file that was renamed onto it meanwhile is not the one that was scanned. */
+async function assertSameFile(file: OpenFile): Promise<void> {
+  const held = await file.handle.stat({ bigint: true })
+  const there = await stat(file.path, { bigint: true }).catch(() => undefined)
+  if (there?.ino === held.ino && there.dev === held.dev) return
+  throw failure(
+    'FileChanged',
+    `${path.basename(file.path)} was replaced by another file while it was read; it will be read again`,
+  )
 }
 
 /** Finds the bytes of the records that typing rejected: it knows them by number only. */

@@ -1,4 +1,5 @@
 // Rejects: records that were not loaded, each with its reason and where its bytes stand in the file.
+import { StringDecoder } from 'node:string_decoder'
 import type { RejectReason } from '../pipeline/report.ts'
 
 export interface Reject {
@@ -16,7 +17,12 @@ const MAX_RAW_BYTES = 8 * 1024
 const MAX_REASONS = 10
 
 export function rawText(bytes: Buffer): string {
-  return bytes.toString('utf8', 0, Math.min(bytes.length, MAX_RAW_BYTES)).replaceAll('\0', '\u2400')
+  const text =
+    bytes.length <= MAX_RAW_BYTES
+      ? bytes.toString('utf8')
+      : // Leaves out the half of a character at the cut.
+        new StringDecoder('utf8').write(bytes.subarray(0, MAX_RAW_BYTES))
+  return text.replaceAll('\0', '\u2400')
 }
 
 /** The commonest reasons first. */

@@ -15,7 +15,10 @@ const nonEmptyText = z.string().min(1)
 const param = z
   .strictObject({
     type: z.enum(['date', 'string', 'int']),
-    default: z.union([z.string(), z.int()]).optional().describe('date: yesterday, today or YYYY-MM-DD'),
+    default: z
+      .union([z.string(), z.int()], 'expected a text or a whole number')
+      .optional()
+      .describe('date: yesterday, today or YYYY-MM-DD'),
   })
   .describe('A value that a run is started with, used as {name}')
 

@@ -16,7 +16,7 @@ export function durationMs(text: string): number {
 
 /** 412 → `0.4 s`, 65000 → `1 min 5 s`. For people, never parsed back. */
 export function formatDuration(ms: number): string {
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
   const seconds = Math.round(ms / 1000)
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }

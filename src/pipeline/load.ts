@@ -1,11 +1,10 @@
 // Reads pipeline files: YAML with positions → checked definition, every problem of a file reported at once.
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { z } from 'zod'
-import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import { z } from 'zod'
+import { isMap, isPair, isScalar, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
 import { pipelineJsonSchema, pipelineSchema, type PipelineDefinition } from './definition.ts'
 import { failure } from './failure.ts'
-import { isIdentifier } from './identifier.ts'
 import { resolveDate } from './logical-date.ts'
 import { didYouMean } from './near-match.ts'
 
@@ -69,37 +68,64 @@ export function parsePipeline(
   if (document.errors.length > 0) {
     return { problems: document.errors.map((error) => at(error.pos[0], error.message)) }
   }
-  const parsed = pipelineSchema.safeParse(document.toJS())
+  let content: unknown
+  try {
+    content = document.toJS()
+  } catch (error) {
+    return { problems: [at(brokenAliasOffset(document), error instanceof Error ? error.message : String(error))] }
+  }
+  const parsed = pipelineSchema.safeParse(content)
   const located = (path: readonly PropertyKey[], message: string, key?: string) =>
     at(offsetOf(document, path, key), message)
-  if (!parsed.success) {
-    const problems = parsed.error.issues.flatMap((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) =>
-            located(issue.path, `unknown key '${key}'${didYouMean(key, keysAllowedAt(issue.path))}`, key),
-          )
-        : [located(issue.path, `${issue.path.join('.') || 'the file'}: ${explain(issue, document)}`)],
-    )
-    return { problems: problems.sort(byPosition) }
+  const issues = parsed.error?.issues ?? []
+  const problems = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) =>
+          located(issue.path, `unknown key '${key}'${didYouMean(key, keysAllowedAt(issue.path))}`, key),
+        )
+      : [located(issue.path, `${issue.path.join('.') || 'the file'}: ${explain(issue, document)}`)],
+  )
+  const named = new Set(issues.map((issue) => issue.path.join('.')))
+  for (const { path, message } of crossChecks(partsSchema.parse(content), expectedName)) {
+    if (!named.has(path.join('.'))) problems.push(located(path, message))
   }
-  const problems = crossChecks(parsed.data, expectedName).map(({ path, message }) => located(path, message))
-  return problems.length > 0 ? { problems: problems.sort(byPosition) } : { definition: parsed.data }
+  return parsed.success && problems.length === 0 ? { definition: parsed.data } : { problems: problems.sort(byPosition) }
 }
 
+const scalar = z.union([z.string(), z.number()])
+const paramParts = z
+  .object({ type: z.string().catch(''), default: scalar.optional().catch(undefined) })
+  .catch({ type: '' })
+const ingestParts = z
+  .object({ files: z.string().catch(''), columns: z.array(z.object({ name: z.unknown() })).catch([]) })
+  .catch({ files: '', columns: [] })
+const stepParts = z.object({ ingest: z.array(ingestParts).catch([]) }).catch({ ingest: [] })
+const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
+
+/** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
+const partsSchema = z
+  .object({
+    name: z.string().nullable().catch(null),
+    params: z.record(z.string(), paramParts).catch({}),
+    steps: z.array(stepParts).catch([]),
+    schedules: z.record(z.string(), scheduleParts).catch({}),
+  })
+  .catch({ name: null, params: {}, steps: [], schedules: {} })
+
 /** What the schema alone cannot say: names that must agree with each other. */
-function crossChecks(definition: PipelineDefinition, expectedName: string): { path: PropertyKey[]; message: string }[] {
+function crossChecks(
+  { name, params: declared, steps, schedules }: z.output<typeof partsSchema>,
+  expectedName: string,
+): { path: PropertyKey[]; message: string }[] {
   const found: { path: PropertyKey[]; message: string }[] = []
-  if (definition.name !== expectedName) {
-    found.push({ path: ['name'], message: `name '${definition.name}' must be the file's own, '${expectedName}'` })
+  if (name !== null && name !== expectedName) {
+    found.push({ path: ['name'], message: `name '${name}' must be the file's own, '${expectedName}'` })
   }
-  if (RESERVED_NAMES.has(definition.name)) {
-    found.push({
-      path: ['name'],
-      message: `'${definition.name}' is a workflow of Millrace itself; choose another name`,
-    })
+  if (name !== null && RESERVED_NAMES.has(name)) {
+    found.push({ path: ['name'], message: `'${name}' is a workflow of Millrace itself; choose another name` })
   }
-  const params = Object.keys(definition.params)
-  for (const [param, { type, default: value }] of Object.entries(definition.params)) {
+  const params = Object.keys(declared)
+  for (const [param, { type, default: value }] of Object.entries(declared)) {
     if (value === undefined) continue
     const text = String(value)
     if (type === 'date' && resolveDate(text, 0) === undefined) {
@@ -109,27 +135,32 @@ function crossChecks(definition: PipelineDefinition, expectedName: string): { pa
       found.push({ path: ['params', param, 'default'], message: `'${text}' is not a whole number` })
     }
   }
-  definition.steps.forEach((step, stepIndex) => {
-    step.ingest?.forEach((entry, entryIndex) => {
-      for (const used of placeholders(entry.files)) {
+  steps.forEach((step, stepIndex) => {
+    step.ingest.forEach(({ files, columns }, entryIndex) => {
+      const entry = ['steps', stepIndex, 'ingest', entryIndex]
+      for (const used of placeholders(files)) {
         if (params.includes(used)) continue
         found.push({
-          path: ['steps', stepIndex, 'ingest', entryIndex, 'files'],
+          path: [...entry, 'files'],
           message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}`,
         })
       }
+      columns.forEach(({ name: column }, index) => {
+        if (typeof column !== 'string' || columns.findIndex((other) => other.name === column) === index) return
+        found.push({ path: [...entry, 'columns', index, 'name'], message: `column '${column}' stands there twice` })
+      })
     })
   })
-  for (const [schedule, { params: given = {} }] of Object.entries(definition.schedules)) {
+  for (const [schedule, { params: given }] of Object.entries(schedules)) {
     for (const [param, value] of Object.entries(given)) {
-      const declared = isIdentifier(param) ? definition.params[param] : undefined
-      if (declared === undefined) {
+      const type = Object.hasOwn(declared, param) ? declared[param]?.type : undefined
+      if (type === undefined) {
         found.push({
           path: ['schedules', schedule, 'params', param],
           message: `'${param}' is not a param of this pipeline${didYouMean(param, params)}`,
         })
-      } else if (declared.type === 'date' && resolveDate(value, 0) === undefined) {
-        found.push({ path: ['schedules', schedule, 'params', param], message: `'${value}' is not a date` })
+      } else if (type === 'date' && resolveDate(String(value), 0) === undefined) {
+        found.push({ path: ['schedules', schedule, 'params', param], message: `'${String(value)}' is not a date` })
       }
     }
   }
@@ -151,6 +182,19 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], key?:
   }
   if (exact?.range) return exact.range[0]
   return path.length === 0 ? 0 : offsetOf(document, path.slice(0, -1))
+}
+
+/** Where an alias without its anchor stands; the file's start where each has one (then there are too many). */
+function brokenAliasOffset(document: Document.Parsed): number {
+  let offset = 0
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) !== undefined) return undefined
+      offset = alias.range?.[0] ?? 0
+      return visit.BREAK
+    },
+  })
+  return offset
 }
 
 interface JsonSchemaNode {
@@ -183,10 +227,17 @@ function byPosition(a: Problem, b: Problem): number {
 
 /** zod's message, with what was written and a near match where a word of a fixed list was expected. */
 function explain(issue: z.core.$ZodIssue, document: Document.Parsed): string {
-  if (issue.code !== 'invalid_value') return lowerFirst(issue.message)
-  const given = String(document.getIn(issue.path as unknown[]))
-  const known = issue.values.map(String)
-  return `'${given}' is none of ${known.join(', ')}${didYouMean(given, known)}`
+  const missing = issue.path.length > 0 && !document.hasIn(issue.path)
+  if (issue.code === 'invalid_value') {
+    const known = issue.values.map(String)
+    const given = String(document.getIn(issue.path))
+    return missing
+      ? `is missing; one of ${known.join(', ')}`
+      : `'${given}' is none of ${known.join(', ')}${didYouMean(given, known)}`
+  }
+  if (issue.code === 'invalid_type' && missing) return 'is missing'
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
+  return lowerFirst(issue.message)
 }
 
 function lowerFirst(text: string): string {

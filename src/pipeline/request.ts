@@ -42,14 +42,15 @@ export function fillIn(text: string, params: Readonly<Record<string, string>>): 
 
 /** The name of each step, unique in the pipeline: its own, else its kind (`dbt-run`), numbered when it repeats. */
 export function stepIds(steps: readonly StepDefinition[]): string[] {
-  const used = new Map<string, number>()
+  const used = new Set<string>()
   return steps.map((step) => {
     const base =
       step.name ??
       (step.dbt === undefined ? (step.ingest === undefined ? 'validate' : 'ingest') : `dbt-${step.dbt.command}`)
-    const times = (used.get(base) ?? 0) + 1
-    used.set(base, times)
-    return times === 1 ? base : `${base}-${times}`
+    let id = base
+    for (let times = 2; used.has(id); times++) id = `${base}-${times}`
+    used.add(id)
+    return id
   })
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { ApplicationFailure } from '@temporalio/common'
 import { failure } from '../pipeline/failure.ts'
 
 /** Writes beside the target and renames: the file is the old one or the new one, never a part. */
@@ -13,14 +14,18 @@ export async function writeFileAtomically(file: string, data: string | Uint8Arra
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw asDiskFailure(error, file)
+    throw error
   }
 }
 
-/** A full disk becomes DiskFull, anything else stays what it is. */
-export function asDiskFailure(error: unknown, what: string): unknown {
-  if (errorCode(error) !== 'ENOSPC' && errorCode(error) !== 'EDQUOT') return error
-  return failure('DiskFull', `no space left on the disk while writing ${what}; free some and start the run again`)
+/** DiskFull for an error of a full disk, wherever it was met; undefined for any other. */
+export function diskFailure(error: unknown): ApplicationFailure | undefined {
+  if (errorCode(error) !== 'ENOSPC' && errorCode(error) !== 'EDQUOT') return undefined
+  const { dest, path: file } = error as NodeJS.ErrnoException & { dest?: string }
+  return failure(
+    'DiskFull',
+    `no space left on the disk for ${dest ?? file ?? 'a file'}; free some and start the run again`,
+  )
 }
 
 /** Node's error code (ENOENT, EACCES, …) of a system error. */

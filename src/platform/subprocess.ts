@@ -1,6 +1,7 @@
 // Child processes: argv arrays only, in a process group of their own, always ended as a whole.
 import { execa } from 'execa'
 import { childEnvironment } from './environment.ts'
+import { errorCode } from './files.ts'
 
 /** How long a group may take to end after SIGINT, and then after SIGTERM, before SIGKILL. */
 const GRACE_AFTER_SIGINT_MS = 15_000
@@ -72,12 +73,22 @@ export async function runShort(
   return await execa(file, [...args], { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false })
 }
 
+/** Whether a process of that number exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Signals every process of the group that the given process leads; one that is gone already is fine. */
 export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    if (errorCode(error) !== 'ESRCH') throw error
   }
 }

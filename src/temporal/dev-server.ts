@@ -9,6 +9,7 @@ import { Connection } from '@temporalio/client'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
 import { writeFileAtomically } from '../platform/files.ts'
+import { isAlive } from '../platform/subprocess.ts'
 import type { Workspace } from '../platform/workspace.ts'
 
 const LOOPBACK = '127.0.0.1'
@@ -188,15 +189,6 @@ function isFree(port: number): Promise<boolean> {
   probe.once('error', () => resolve(false))
   probe.listen({ port, host: LOOPBACK, exclusive: true }, () => probe.close(() => resolve(true)))
   return promise
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function safeJson(text: string): unknown {
