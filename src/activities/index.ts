@@ -1,7 +1,6 @@
 // The activities of a worker, by the names that histories hold, in the order of the story.
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { CompleteAsyncError } from '@temporalio/activity'
-import { failure } from '../pipeline/failure.ts'
+import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
 import type { ActivityDeps } from './context.ts'
 import { createIngestTable } from './ingest-table.ts'
@@ -30,14 +29,8 @@ function typed<Input, Result>(activity: (input: Input) => Promise<Result>): (inp
     try {
       return await activity(input)
     } catch (error) {
-      if (
-        error instanceof ApplicationFailure ||
-        error instanceof CancelledFailure ||
-        error instanceof CompleteAsyncError
-      ) {
-        throw error
-      }
-      throw diskFailure(error) ?? asInternal(error)
+      if (error instanceof CancelledFailure) throw error
+      throw withoutStack(error instanceof ApplicationFailure ? error : (diskFailure(error) ?? asInternal(error)))
     }
   }
 }

@@ -30,7 +30,7 @@ export async function runCommand(
   try {
     const mode = outputMode(options.json)
     const handle = await startRun(connected, cli.workspace, cli.environment.taskQueue, pipeline, request)
-    if (mode !== 'json') await sayStarted(cli, connected, handle.workflowId, handle.firstExecutionRunId)
+    if (mode !== 'json') await sayStarted(cli, connected, handle.workflowId)
     if (options.detach) {
       if (mode === 'json') say(JSON.stringify({ event: 'started', workflowId: handle.workflowId }))
       else sayHowToGoOn(handle.workflowId)
@@ -87,7 +87,7 @@ export async function followToEnd(
   if (mode !== 'json') {
     const folder = path.relative(process.cwd(), runFolder(cli.workspace, report.workflowId, report.runId))
     const places = {
-      runLink: runLink(connected.server, report.workflowId, report.runId),
+      runLink: runLink(connected.server, report.workflowId),
       reportFile: path.join(folder, 'report.json'),
     }
     say('', ...summaryLines(report, places))
@@ -95,8 +95,8 @@ export async function followToEnd(
   return EXIT_CODES[report.outcome]
 }
 
-async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string, runId: string): Promise<void> {
-  say(color.dim(`${workflowId}  ${runLink(connected.server, workflowId, runId) ?? ''}`))
+async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string): Promise<void> {
+  say(color.dim(`${workflowId}  ${runLink(connected.server, workflowId) ?? ''}`))
   const served = await hasWorker(connected, cli.environment.taskQueue).catch((error: unknown) => {
     sayError(describeFailure(error).message)
     return true

@@ -20,7 +20,7 @@ import { outputMode } from './follow.ts'
 import { followToEnd } from './run.ts'
 import { appliedLines } from './schedules.ts'
 import { abortOnSignal, untilAborted } from './signals.ts'
-import { hasWorker, checkRequest, startRun } from './start-run.ts'
+import { checkRequest, startRun } from './start-run.ts'
 import { color, isTerminal, say, sayError } from './terminal.ts'
 
 /** A day that the sample files in data/inbox are for. */
@@ -34,9 +34,8 @@ export async function startCommand(cli: Cli): Promise<number> {
     say(`already up (process ${other.ownerPid}): ${other.uiUrl}`)
     return 0
   }
-  installLog(cli.environment.logLevel, workerLog(cli))
   return await withServer(cli, async (connected, devServer) => {
-    const worker = await openWorker(cli, connected)
+    const worker = await openWorker(cli, connected, workerLog(cli))
     try {
       const desired = await desiredSchedules(cli.workspace)
       const applied = await applySchedules(connected.client, desired, cli.environment.taskQueue)
@@ -64,7 +63,6 @@ export async function startCommand(cli: Cli): Promise<number> {
 export async function workerCommand(cli: Cli): Promise<number> {
   const abort = abortOnSignal()
   const server = await serverAddress(cli.workspace, cli.environment)
-  installLog(cli.environment.logLevel)
   const connected = await connectClient(server)
   const worker = await openWorker(cli, connected)
   try {
@@ -85,11 +83,10 @@ export async function demoCommand(
   const abort = abortOnSignal()
   const request = { target: 'dev', params: { date: SAMPLE_DATE } }
   await checkRequest(cli.workspace, 'daily', request)
-  installLog(cli.environment.logLevel, workerLog(cli))
   return await withServer(cli, async (connected, devServer) => {
     const { taskQueue } = cli.environment
-    const served = devServer?.shared !== false && (await hasWorker(connected, taskQueue))
-    const worker = served ? undefined : await openWorker(cli, connected)
+    // A server that somebody of this workspace owns comes with a worker.
+    const worker = devServer?.shared ? undefined : await openWorker(cli, connected, workerLog(cli))
     try {
       const { workflowId } = await startRun(connected, cli.workspace, taskQueue, 'daily', request)
       const code = await followToEnd(cli, connected, workflowId, 'daily', outputMode(options.json), abort)
@@ -136,7 +133,13 @@ async function withServer<T>(
   }
 }
 
-async function openWorker({ workspace, environment }: Cli, connected: ConnectedClient): Promise<RunningWorker> {
+/** Logs to the file, or to standard error where none is given. */
+async function openWorker(
+  { workspace, environment }: Cli,
+  connected: ConnectedClient,
+  logFile?: string,
+): Promise<RunningWorker> {
+  installLog(environment.logLevel, logFile)
   const { connection, server } = connected
   const { searchAttributes, notes } = await ensureNamespace(connection, server.namespace)
   for (const note of notes) sayError(color.yellow(note))

@@ -1,6 +1,7 @@
 // Starts a run: refuses what cannot work before anything is started, then hands it to Temporal.
 import { randomBytes } from 'node:crypto'
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client'
+import { tsToMs } from '@temporalio/common/lib/time.js'
 import proto from '@temporalio/proto'
 import { profileLocation } from '../activities/make-plan.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
@@ -39,6 +40,9 @@ export async function startRun(
   })
 }
 
+/** The server remembers a poller for minutes; one that lives asks again after a minute at most. */
+const POLLED_WITHIN_MS = 70_000
+
 /** Whether any worker polls the task queue; without one a run waits. */
 export async function hasWorker({ connection, server }: ConnectedClient, taskQueue: string): Promise<boolean> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
@@ -46,7 +50,7 @@ export async function hasWorker({ connection, server }: ConnectedClient, taskQue
     taskQueue: { name: taskQueue },
     taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
   })
-  return (pollers ?? []).length > 0
+  return (pollers ?? []).some(({ lastAccessTime }) => Date.now() - tsToMs(lastAccessTime) < POLLED_WITHIN_MS)
 }
 
 /**

@@ -117,7 +117,7 @@ function continuation(detail: string): string {
 }
 
 function stepDetails(step: StepReport): string[] {
-  if (step.state === 'skipped') return [color.dim(step.startedAtMs === null ? 'not run' : 'left out')]
+  if (step.state === 'skipped') return [color.dim('not run')]
   switch (step.kind) {
     case 'ingest':
       return step.loads.map((load) => loadDetail(load, step.state === 'pending'))

@@ -99,7 +99,7 @@ export async function runDbt(
     exit: { ...exit, stderrTail: invocation.redact(exit.stderrTail) },
     ledger,
     runResults: await readOptional(path.join(invocation.outputDir, 'run_results.json')),
-    logFile,
+    logFile: path.relative(process.cwd(), logFile),
   }
 }
 

@@ -4,7 +4,7 @@ import { columnTypeText } from '../pipeline/column-type.ts'
 import { failure } from '../pipeline/failure.ts'
 import { asCount, quoteName, quoteText, type Engine } from '../platform/duckdb.ts'
 import { MAX_RECORD_BYTES } from './csv/scan.ts'
-import { describeExpected, textReader } from './types.ts'
+import { describeExpected, textReader, type TextReader } from './types.ts'
 
 /** A file that DuckDB may read with a fixed dialect: every record sound, all line ends alike. */
 export interface CleanFile {
@@ -69,22 +69,30 @@ export async function typeFile(
 
 function typedQuery(file: CleanFile, contract: readonly ContractColumn[]): string {
   const recordNumber = file.numbered ? `${quoteName(RECORD_COLUMN)}::BIGINT` : 'row_number() OVER ()'
-  const readers = contract.map(({ name, type }) => ({ name, text: quoteName(name), reader: textReader(type) }))
-  const values = readers.map(
-    ({ name, text, reader }) => `${reader.cast(text)}::${reader.duckdbType} AS ${quoteName(name)}`,
-  )
-  const faults = readers.flatMap(({ name, text, reader }) => {
-    if (reader.duckdbType === 'VARCHAR') return []
-    const matches = reader.pattern === undefined ? 'true' : `regexp_full_match(${text}, ${quoteText(reader.pattern)})`
-    const isBad = `${text} IS NOT NULL AND NOT (${matches} AND ${reader.cast(text)} IS NOT NULL)`
-    return [{ name: quoteText(name), text, isBad }]
-  })
+  const columns = contract.map(({ name, type }) => ({
+    name: quoteText(name),
+    text: quoteName(name),
+    value: quoteName(`_value_${name}`),
+    reader: textReader(type),
+  }))
+  const values = columns.map(({ text, value, reader }) => `${text}, ${valueOf(text, reader)} AS ${value}`)
+  const faults = columns.filter(({ reader }) => reader.duckdbType !== 'VARCHAR')
   const pick = (result: 'name' | 'text') =>
     faults.length === 0
       ? 'NULL::VARCHAR'
-      : `CASE ${faults.map((fault) => `WHEN ${fault.isBad} THEN ${fault[result]}`).join(' ')} END`
-  return `SELECT ${recordNumber} AS ${RECORD_COLUMN}, ${values.join(', ')}, ${pick('name')} AS ${BAD_COLUMN},
-    ${pick('text')} AS ${BAD_VALUE} FROM ${readerCall(file)}`
+      : `CASE ${faults.map((fault) => `WHEN ${fault.text} IS NOT NULL AND ${fault.value} IS NULL THEN ${fault[result]}`).join(' ')} END`
+  return `SELECT ${RECORD_COLUMN}, ${columns.map(({ text, value }) => `${value} AS ${text}`).join(', ')},
+      ${pick('name')} AS ${BAD_COLUMN}, ${pick('text')} AS ${BAD_VALUE}
+    FROM (SELECT ${recordNumber} AS ${RECORD_COLUMN}, ${values.join(', ')} FROM ${readerCall(file)})`
+}
+
+/**
+ * The text's value, NULL where it has none. Only texts of the right form are cast: DuckDB reads `10:00:00 CET`, and then
+ * every text behind it that names no offset as Central European Time, too.
+ */
+function valueOf(text: string, { pattern, cast, duckdbType }: TextReader): string {
+  const value = `${cast(text)}::${duckdbType}`
+  return pattern === undefined ? value : `CASE WHEN regexp_full_match(${text}, ${quoteText(pattern)}) THEN ${value} END`
 }
 
 /** Everything about the dialect is said; nothing is left for the reader to guess. */

@@ -61,6 +61,12 @@ export function failure(type: FailureType, message: string, details: unknown[] =
   return ApplicationFailure.create({ type, message: clipMessage(message), nonRetryable: true, details })
 }
 
+/** The same failure without a stack, for Temporal's histories: folders of a machine are nobody's business there. */
+export function withoutStack<Failure extends Error>(error: Failure): Failure {
+  error.stack = ''
+  return error
+}
+
 export function isFailureType(text: string | undefined | null): text is FailureType {
   return text !== undefined && text !== null && Object.hasOwn(FAILURES, text)
 }

@@ -122,29 +122,23 @@ export function outcomeOf(steps: readonly StepReport[]): Outcome {
   return 'skipped'
 }
 
-const MARKS: Record<StepState, string> = {
-  pending: '·',
-  running: '⏳',
-  succeeded: '✅',
-  warned: '⚠️',
-  failed: '❌',
-  skipped: '⏭️',
-  cancelled: '🚫',
-}
-
 /** The steps as a Markdown table, for the current details in Temporal's UI (limit there: 20,000 bytes). */
 export function stepsTable(steps: readonly StepReport[]): string {
   const rows = steps.map((step) => {
     const time = step.durationMs === null ? '' : formatDuration(step.durationMs)
-    return `| ${MARKS[step.state]} | ${step.title} | ${stepSummary(step)} | ${time} |`
+    return `| ${cell(step.title)} | ${step.state} | ${cell(stepSummary(step))} | ${time} |`
   })
-  return ['| | step | what | time |', '|---|---|---|---|', ...rows].join('\n')
+  return ['| step | state | what | time |', '|---|---|---|---|', ...rows].join('\n')
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', String.raw`\|`)
 }
 
 /** One line that says what a step did. */
 export function stepSummary(step: StepReport): string {
   if (step.failure !== null) return `${step.failure.type}: ${step.failure.message.split('\n')[0] ?? ''}`
-  if (step.state === 'skipped') return 'left out'
+  if (step.state === 'skipped') return ''
   switch (step.kind) {
     case 'ingest':
       return step.loads.map(loadSummary).join(' · ')

@@ -72,9 +72,9 @@ function unreachable(server: ServerAddress, error: unknown) {
 }
 
 /** The run's page in the web UI. */
-export function runLink(server: ServerAddress, workflowId: string, runId: string): string | undefined {
+export function runLink(server: ServerAddress, workflowId: string): string | undefined {
   if (server.uiUrl === undefined) return undefined
-  const parts = ['namespaces', server.namespace, 'workflows', workflowId, runId, 'timeline']
+  const parts = ['namespaces', server.namespace, 'workflows', workflowId]
   return [server.uiUrl.replace(/\/$/, ''), ...parts.map(encodeURIComponent)].join('/')
 }
 

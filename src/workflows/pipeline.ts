@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
-import { describeFailure, failure } from '../pipeline/failure.ts'
+import { describeFailure, failure, withoutStack } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import type { Outcome, RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
@@ -117,7 +117,7 @@ async function finish(plan: Plan | null, state: RunState, report: RunReport): Pr
   if (plan !== null) showOutcome(plan, final.outcome)
   state.end(final)
   if (final.outcome === 'cancelled') throw new CancelledFailure('the run was cancelled')
-  if (final.failure !== null) throw failure(final.failure.type, final.failure.message, [final])
+  if (final.failure !== null) throw withoutStack(failure(final.failure.type, final.failure.message, [final]))
   return final
 }
 
