@@ -7,7 +7,7 @@ import {
   WorkflowFailedError,
   type WorkflowHandle,
 } from '@temporalio/client'
-import { describeFailure } from '../pipeline/failure.ts'
+import { describeFailure, failure } from '../pipeline/failure.ts'
 import type { Progress, RunReport, StepReport } from '../pipeline/report.ts'
 import type { RunProgress } from '../workflows/run-state.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
@@ -41,6 +41,8 @@ export async function followRun(
   const ended = waitForEnd(handle).then((end) => {
     state.end = end
   })
+  // Waited for below; a failure in the middle of a query must not count as unhandled.
+  ended.catch(() => undefined)
   const display = openDisplay(mode, pipeline)
   const deadline = () => Date.now() + QUERY_WITHIN_MS
   while (state.end === undefined && !abort.aborted) {
@@ -59,7 +61,7 @@ async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
   try {
     return { kind: 'report', report: (await handle.result()) as RunReport }
   } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error
+    if (!(error instanceof WorkflowFailedError)) throw lostServer(handle.workflowId, error)
     const { cause } = error
     const report = cause instanceof ApplicationFailure ? (cause.details?.[0] as RunReport | undefined) : undefined
     if (report !== undefined) return { kind: 'report', report }
@@ -69,6 +71,15 @@ async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
     }
     return { kind: 'no report', message: cause === undefined ? error.message : describeFailure(cause).message }
   }
+}
+
+function lostServer(workflowId: string, error: unknown) {
+  const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]
+  return failure(
+    'ServerUnreachable',
+    `lost the Temporal server while following ${workflowId} (${reason}); the run goes on once it is up again: ` +
+      `npm start, then npx millrace follow ${workflowId}`,
+  )
 }
 
 /** The latest heartbeat of each activity that is under way. */

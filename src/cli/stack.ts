@@ -1,5 +1,6 @@
 // `millrace start`, `worker` and `demo`: the server, the worker and the schedules, up for as long as they are wanted.
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { installLog } from '../platform/log.ts'
 import { INSTALLATION } from '../platform/workspace.ts'
 import { applySchedules } from '../schedules/apply.ts'
@@ -99,11 +100,21 @@ export async function demoCommand(
         )
         await Promise.race([untilAborted(abort), worker.ended, ...(devServer === undefined ? [] : [devServer.ended])])
       }
+      if (worker !== undefined) await untilOthersEnd(connected, taskQueue, abort)
       return code
     } finally {
       await worker?.stop()
     }
   })
+}
+
+/** Another terminal may run on this demo's server and worker: they stay up until its run is over. */
+async function untilOthersEnd({ client }: ConnectedClient, taskQueue: string, abort: AbortSignal): Promise<void> {
+  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running'`
+  for (let told = false; !abort.aborted && (await client.workflow.count(query)).count > 0; told = true) {
+    if (!told) sayError('another run is under way on this server: waiting for it (Ctrl+C ends both)')
+    await pause(500)
+  }
 }
 
 function demoHints(server: ServerAddress): string[] {

@@ -1,14 +1,14 @@
 // Our own Temporal server: started on loopback where none runs, found again by others of this workspace, stopped at the end.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, openSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Connection } from '@temporalio/client'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
-import { writeFileAtomically } from '../platform/files.ts'
+import { errorCode, writeFileAtomically } from '../platform/files.ts'
 import { isAlive } from '../platform/subprocess.ts'
 import type { Workspace } from '../platform/workspace.ts'
 
@@ -56,6 +56,32 @@ export async function ensureDevServer(
   executable: string,
   say: (line: string) => void,
 ): Promise<DevServer> {
+  const lock = path.join(workspace.stateDir, 'server.lock')
+  await takeLock(lock)
+  try {
+    return await findOrStart(workspace, executable, say)
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+/** Two that start at once must not both find no server: the second waits until the first one's is up. */
+async function takeLock(file: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true })
+  for (;;) {
+    try {
+      await writeFile(file, String(process.pid), { flag: 'wx' })
+      return
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error
+    }
+    const holder = Number(await readFile(file, 'utf8').catch(() => ''))
+    if (holder > 0 && !isAlive(holder)) await rm(file, { force: true })
+    else await pause(100)
+  }
+}
+
+async function findOrStart(workspace: Workspace, executable: string, say: (line: string) => void): Promise<DevServer> {
   const running = await findDevServer(workspace)
   if (running !== undefined) {
     if (hasOtherOwner(running)) {
@@ -76,7 +102,6 @@ export async function ensureDevServer(
       `port ${PREFERRED_PORT} or ${PREFERRED_PORT + UI_PORT_OFFSET} is taken by another program; using ${port} and ${port + UI_PORT_OFFSET}`,
     )
   }
-  await mkdir(workspace.stateDir, { recursive: true })
   const logFile = path.join(workspace.stateDir, 'temporal.log')
   const child = start(executable, port, workspace, logFile)
   const address = `${LOOPBACK}:${port}`
