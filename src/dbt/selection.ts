@@ -28,8 +28,16 @@ export async function countSelected(project: Project, selections: readonly Selec
   if (selections.length === 0) return []
   await bringPartialParse(project)
   const args = [
-    ...['--project-dir', project.projectDir, '--profiles-dir', project.profilesDir, '--target', project.target],
-    ...['--target-path', project.outputDir, '--log-level-file', 'none'],
+    '--project-dir',
+    project.projectDir,
+    '--profiles-dir',
+    project.profilesDir,
+    '--target',
+    project.target,
+    '--target-path',
+    project.outputDir,
+    '--log-level-file',
+    'none',
   ]
   const { stdout, stderr } = await runShort({
     file: project.python,

@@ -30,15 +30,10 @@ const MAX_MESSAGE_CHARS = 300
 /** The report of a command that ran and succeeded; throws the failure that fits otherwise. */
 export function judge(evidence: DbtEvidence): DbtReport {
   const { ledger, exit } = evidence
-  if (exit.signal !== undefined || (ledger.success === undefined && exit.exitCode !== 2)) {
-    throw failure(
-      'DbtKilled',
-      `${evidence.commandText} ended by ${exit.signal ?? `exit code ${exit.exitCode}`} before it was done ` +
-        `(out of memory, or killed by hand?); log: ${evidence.logFile}`,
-    )
-  }
+  if (wasKilled(evidence)) throw killed(evidence)
   const bad = [...ledger.nodes.values()].filter((node) => !GOOD_STATUSES.has(node.result?.status ?? 'unfinished'))
-  if (ledger.errors.length > 0 || (exit.exitCode === 2 && bad.length === 0)) throw notStarted(evidence)
+  const silent = ledger.invocationId === undefined
+  if (silent || ledger.errors.length > 0 || (exit.exitCode === 2 && bad.length === 0)) throw notStarted(evidence)
   if (ledger.nothingSelected || ledger.nodes.size === 0) {
     throw failure(
       'DbtNothingSelected',
@@ -59,12 +54,29 @@ export function judge(evidence: DbtEvidence): DbtReport {
 
 /** Throws unless `dbt parse` succeeded; it has no nodes to run and writes no run_results.json. */
 export function judgeParse(evidence: DbtEvidence): void {
+  if (wasKilled(evidence)) throw killed(evidence)
   if (evidence.exit.exitCode !== 0 || evidence.ledger.success !== true) throw notStarted(evidence)
+}
+
+/** A signal, or an end in the middle: dbt had begun and did not say that it was over. */
+function wasKilled({ exit, ledger }: DbtEvidence): boolean {
+  const begun = ledger.invocationId !== undefined
+  return exit.signal !== undefined || (begun && ledger.success === undefined && exit.exitCode !== 2)
+}
+
+function killed({ exit, commandText, logFile }: DbtEvidence) {
+  return failure(
+    'DbtKilled',
+    `${commandText} ended by ${exit.signal ?? `exit code ${exit.exitCode}`} before it was done ` +
+      `(out of memory, or killed by hand?); log: ${logFile}`,
+  )
 }
 
 /** dbt stopped before its first node: project, profile or connection. */
 function notStarted({ ledger, exit, commandText, logFile }: DbtEvidence) {
-  const text = (ledger.errors.join('\n') || exit.stderrTail || `exit code ${exit.exitCode}`).trim()
+  // A traceback's or usage text's last line is the one that says it.
+  const lastWords = exit.stderrTail.trim().split('\n').at(-1)
+  const text = (ledger.errors.join('\n') || lastWords || `exit code ${exit.exitCode}`).trim()
   const type = classifyText(text) ?? 'DbtProjectInvalid'
   return failure(type, `${commandText} could not start: ${clip(text)}; log: ${logFile}`)
 }

@@ -159,7 +159,7 @@ function loadSummary(load: LoadProgress): string {
     : `${report.into} ${formatCount(report.loaded)} loaded, ${formatCount(report.rejected)} rejected`
 }
 
-/** `pass 31, warn 1`: the numbers by dbt's status words. */
+/** `31 pass, 1 warn`: the numbers by dbt's status words. */
 export function countsText(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([status, count]) => `${formatCount(count)} ${status}`)

@@ -1,0 +1,103 @@
+// What a run leaves behind, in one line, one table and one word.
+import { describe, expect, test } from 'vitest'
+import { countsText, formatCount, outcomeOf, stepsTable, stepSummary } from './report.ts'
+import type { LoadReport, StepReport, StepState } from './report.ts'
+
+function step(part: Partial<StepReport> = {}): StepReport {
+  const nothing = { startedAtMs: null, durationMs: null, failure: null, loads: [], dbt: null, marts: [] }
+  return { id: 'dbt-run', kind: 'dbt', title: 'dbt run', state: 'succeeded', attempts: 1, ...nothing, ...part }
+}
+
+function load(part: Partial<LoadReport>): StepReport['loads'][number] {
+  const { status = 'loaded', loaded = 0, rejected = 0 } = part
+  const report: LoadReport = {
+    loadId: 'abc',
+    into: 'raw.logs',
+    file: 'logs.csv',
+    status,
+    read: loaded + rejected,
+    loaded,
+    superseded: 0,
+    rejected,
+    rejectReasons: [],
+    rejectsTable: 'raw.logs__rejects',
+    loadedAt: '2026-11-19T02:00:00Z',
+    durationMs: 400,
+  }
+  return { into: 'raw.logs', file: 'logs.csv', state: 'succeeded', report, failure: null }
+}
+
+describe('the outcome is the worst of the steps', () => {
+  test.each<[readonly StepState[], string]>([
+    [['succeeded', 'succeeded'], 'succeeded'],
+    [['succeeded', 'skipped'], 'succeeded'],
+    [['succeeded', 'warned', 'succeeded'], 'warned'],
+    [['warned', 'failed', 'succeeded'], 'failed'],
+    [['failed', 'cancelled', 'pending'], 'cancelled'],
+    [['skipped', 'skipped'], 'skipped'],
+    [[], 'skipped'],
+  ])('%j: %s', (states, outcome) => {
+    expect(outcomeOf(states.map((state) => step({ state })))).toBe(outcome)
+  })
+})
+
+test.each([
+  [0, '0'],
+  [999, '999'],
+  [1000, '1,000'],
+  [6120, '6,120'],
+  [1234567, '1,234,567'],
+  [100000, '100,000'],
+  [-1234, '-1,234'],
+])('%i reads %s', (value, text) => {
+  expect(formatCount(value)).toBe(text)
+})
+
+test("counts stand with dbt's own words", () => {
+  expect(countsText({ pass: 1031, warn: 1 })).toBe('1,031 pass, 1 warn')
+  expect(countsText({})).toBe('')
+})
+
+describe('one line says what a step did', () => {
+  const dbt = { command: 'run', invocationId: 'i', counts: { success: 6 }, total: 6, nodes: [] }
+  const failure = { type: 'FileMissing', message: 'logs.csv does not exist\nmore' } as const
+  const pending = { into: 'raw.logs', file: 'logs.csv', state: 'pending', report: null, failure: null } as const
+  const mart = { mart: 'mart_users', relation: 'a.b', verdict: 'VALID', rows: 1200, checks: [] } as const
+
+  test.each<[string, Partial<StepReport>]>([
+    ['raw.logs 6,117 loaded, 3 rejected', { kind: 'ingest', loads: [load({ loaded: 6117, rejected: 3 })] }],
+    [
+      'raw.logs already loaded (2,804 records) · raw.logs pending',
+      { kind: 'ingest', loads: [load({ status: 'already loaded', loaded: 2804 }), pending] },
+    ],
+    ['6 success', { dbt }],
+    ['', { state: 'running' }],
+    ['mart_users VALID (1,200 rows)', { kind: 'validate', marts: [mart] }],
+    ['', { state: 'skipped', dbt }],
+    ['FileMissing: logs.csv does not exist', { state: 'failed', failure, dbt }],
+    ['', { kind: 'record' }],
+  ])('%s', (line, part) => {
+    expect(stepSummary(step(part))).toBe(line)
+  })
+})
+
+test('the steps are a Markdown table: a row each, in order', () => {
+  const table = stepsTable([
+    step({ kind: 'ingest', title: 'ingest', loads: [load({ loaded: 2 })], durationMs: 412 }),
+    step({ state: 'running' }),
+    step({
+      title: 'dbt test',
+      state: 'failed',
+      failure: { type: 'DbtTestsFailed', message: 'a || b' },
+      durationMs: 65_000,
+    }),
+  ])
+
+  expect(table.split('\n')).toEqual([
+    '| step | state | what | time |',
+    '|---|---|---|---|',
+    '| ingest | succeeded | raw.logs 2 loaded, 0 rejected | 0.4 s |',
+    '| dbt run | running |  |  |',
+    '| dbt test | failed | DbtTestsFailed: a \\|\\| b | 1 min 5 s |',
+  ])
+})
