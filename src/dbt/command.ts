@@ -96,6 +96,7 @@ export async function runDbt(
   return {
     command: invocation.command,
     commandText: commandText(invocation),
+    select: invocation.select,
     exit: { ...exit, stderrTail: invocation.redact(exit.stderrTail) },
     ledger,
     runResults: await readOptional(path.join(invocation.outputDir, 'run_results.json')),

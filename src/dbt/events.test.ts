@@ -45,6 +45,7 @@ describe('an event that matters', () => {
       { kind: 'node finished', node: ORDERS, result: { status: 'skipped', message: '', durationMs: 68 } },
     ],
     ['NothingToDo', {}, { kind: 'nothing selected' }],
+    ['NoNodesForSelectionCriteria', { spec_raw: 'tag:none' }, { kind: 'criterion unmatched', criterion: 'tag:none' }],
     ['MainEncounteredError', { exc: 'Runtime Error' }, { kind: 'failed', message: 'Runtime Error' }],
     [
       'CommandCompleted',
@@ -76,7 +77,6 @@ describe('an event that matters', () => {
 
 describe('an event that says nothing of a node to be built', () => {
   test.each([
-    ['a selector that matches nothing beside others that do', 'NoNodesForSelectionCriteria', { spec_raw: 'tag:none' }],
     ['an ephemeral model, which is compiled only', 'NodeStart', { node_info: labels }],
     ['its end', 'NodeFinished', { node_info: labels, run_result: result('success', '') }],
     ["a node's error said a second time", 'RunResultError', { msg: 'Runtime Error', node_info: orders }],

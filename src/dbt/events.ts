@@ -6,6 +6,8 @@ export type DbtEvent =
   | { readonly kind: 'node started'; readonly node: EventNode }
   | { readonly kind: 'node finished'; readonly node: EventNode; readonly result: EventResult }
   | { readonly kind: 'nothing selected' }
+  /** One item of select or exclude, as it was given, that no node of the project fits. */
+  | { readonly kind: 'criterion unmatched'; readonly criterion: string }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'completed'; readonly success: boolean }
 
@@ -51,6 +53,7 @@ const nodeFinished = z.object({
   }),
 })
 const runResultError = z.object({ msg: z.string(), node_info: nodeInfo.optional() })
+const noNodes = z.object({ spec_raw: z.string() })
 const concurrencyLine = z.object({ node_count: z.number() })
 const mainEncounteredError = z.object({ exc: z.string() })
 const commandCompleted = z.object({ success: z.boolean() })
@@ -103,6 +106,8 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
       const result = { status: 'error', message: msg, durationMs: 0 }
       return { kind: 'node finished', node: readNode(node_info), result }
     }
+    case 'NoNodesForSelectionCriteria':
+      return { kind: 'criterion unmatched', criterion: noNodes.parse(data).spec_raw }
     case 'NothingToDo':
       return { kind: 'nothing selected' }
     case 'MainEncounteredError':

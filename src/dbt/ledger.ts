@@ -11,6 +11,8 @@ export interface DbtLedger {
   readonly total: number
   readonly nodes: ReadonlyMap<string, LedgerNode>
   readonly nothingSelected: boolean
+  /** Items of select or exclude that fit no node. */
+  readonly unmatched: readonly string[]
   /** Set once dbt has said that the command is over. */
   readonly success: boolean | undefined
   readonly errors: readonly string[]
@@ -21,6 +23,7 @@ export const EMPTY_LEDGER: DbtLedger = {
   total: 0,
   nodes: new Map(),
   nothingSelected: false,
+  unmatched: [],
   success: undefined,
   errors: [],
 }
@@ -37,6 +40,8 @@ export function recordEvent(ledger: DbtLedger, invocationId: string, event: DbtE
       return { ...base, nodes: new Map(base.nodes).set(event.node.uniqueId, { ...event.node, result: event.result }) }
     case 'nothing selected':
       return { ...base, nothingSelected: true }
+    case 'criterion unmatched':
+      return { ...base, unmatched: [...base.unmatched, event.criterion] }
     case 'failed':
       return { ...base, errors: [...base.errors, event.message] }
     case 'completed':

@@ -18,13 +18,13 @@ test.each<[string, DbtEvidence, string, RegExp]>([
     'a model, and what stands behind it',
     recorded('failing-run', 1),
     'DbtNodesFailed',
-    /^dbt run: 1 nodes failed \(and 1 skipped behind them\): broken: Runtime Error in model broken .*'1a' to INT32.* Mend the model or the data/,
+    /^dbt run: 1 node failed \(and 1 skipped behind them\): broken: Runtime Error in model broken .*'1a' to INT32.* Mend the model or the data/,
   ],
   [
     'a test; warnings are no failures',
     { ...recorded('failing-tests', 1), command: 'test', commandText: 'dbt test' },
     'DbtTestsFailed',
-    /^dbt test: 1 tests failed: accepted_values_summary_id__3: Got 1 result, configured to fail/,
+    /^dbt test: 1 test failed: accepted_values_summary_id__3: Got 1 result, configured to fail/,
   ],
   [
     'a hook',
@@ -39,6 +39,16 @@ test.each<[string, DbtEvidence, string, RegExp]>([
     /^dbt run could not start: Compilation Error in model zz .*; log: dbt\.log$/,
   ],
   ['a selection that matches nothing', recorded('nothing-selected', 0), 'DbtNothingSelected', /found nothing to do/],
+  [
+    'one name of several that does not exist, though the others were built',
+    evidence({
+      commandText: 'dbt run --select m0 m9',
+      select: ['m0', 'm9'],
+      ledger: madeLedger(['success', 'success'], { unmatched: ['m9'] }),
+    }),
+    'DbtNothingSelected',
+    /^dbt run --select m0 m9: 'm9' matches nothing in the project/,
+  ],
   [
     'a command without any node',
     evidence({ ledger: madeLedger([]), runResults: madeArtifact([]) }),

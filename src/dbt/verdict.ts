@@ -10,6 +10,8 @@ export interface DbtEvidence {
   readonly command: string
   /** How a person would select the same, for messages: `dbt run --select x`. */
   readonly commandText: string
+  /** The items that were to be selected. */
+  readonly select: readonly string[]
   readonly exit: GroupExit
   readonly ledger: DbtLedger
   /** Text of run_results.json; undefined when dbt wrote none. */
@@ -34,6 +36,14 @@ export function judge(evidence: DbtEvidence): DbtReport {
   const bad = [...ledger.nodes.values()].filter((node) => !GOOD_STATUSES.has(node.result?.status ?? 'unfinished'))
   const silent = ledger.invocationId === undefined
   if (silent || ledger.errors.length > 0 || (exit.exitCode === 2 && bad.length === 0)) throw notStarted(evidence)
+  const unmatched = ledger.unmatched.filter((criterion) => evidence.select.includes(criterion))
+  if (unmatched.length > 0) {
+    throw failure(
+      'DbtNothingSelected',
+      `${evidence.commandText}: ${unmatched.map((item) => `'${item}'`).join(', ')} matches nothing in the project, ` +
+        `so something that was asked for was not done; correct \`select\` in the pipeline file (\`npx millrace check\` finds it)`,
+    )
+  }
   if (ledger.nothingSelected || ledger.nodes.size === 0) {
     throw failure(
       'DbtNothingSelected',
@@ -92,9 +102,10 @@ function nodesFailed({ command, commandText, logFile }: DbtEvidence, bad: readon
   const skipped = bad.length - culprits.length
   const also = skipped > 0 ? ` (and ${skipped} skipped behind them)` : ''
   const more = culprits.length > shown.length ? `; and ${culprits.length - shown.length} more` : ''
+  const things = tests && command === 'test' ? 'test' : 'node'
   return failure(
     type,
-    `${commandText}: ${culprits.length} ${tests && command === 'test' ? 'tests' : 'nodes'} failed${also}: ` +
+    `${commandText}: ${culprits.length} ${things}${culprits.length === 1 ? '' : 's'} failed${also}: ` +
       `${details.join('; ')}${more}. Mend the model or the data, then start the run again; log: ${logFile}`,
   )
 }

@@ -57,7 +57,9 @@ async function resolve(absolute: string, relativePath: string): Promise<string> 
   try {
     return await realpath(absolute)
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
+    const code = errorCode(error)
+    if (code === 'ELOOP') throw failure('FileRefused', `${relativePath} is a link that leads to itself`)
+    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ENAMETOOLONG') throw error
     throw failure(
       'FileMissing',
       `${relativePath} does not exist; put the file there, or start the run for another date`,

@@ -31,7 +31,7 @@ async function startEndlessRun(workspace: Workspace): Promise<string> {
 
 async function modelStarted(workspace: Workspace, workflowId: string): Promise<boolean> {
   const { stdout } = await execa('find', [path.join(workspace.stateDir, 'runs', workflowId), '-name', 'dbt.log'])
-  const [log] = stdout.split('\n').filter((file) => file.includes('dbt-run'))
+  const log = stdout.split('\n').find((file) => file.includes('dbt-run'))
   return log !== undefined && (await readFile(log, 'utf8')).includes('START sql table model analytics_dev.endless')
 }
 
@@ -71,5 +71,5 @@ test('a worker that is killed takes its dbt along', async () => {
   worker.process.kill('SIGKILL')
   await worker.ended
   // Without launch.py's watcher it would go on for hours.
-  await untilTrue(async () => (await dbtProcesses(workspace)).length === 0)
+  await expect.poll(() => dbtProcesses(workspace), { timeout: 30_000, interval: 200 }).toEqual([])
 })

@@ -13,7 +13,10 @@ export interface DuckdbAddress extends WarehouseAddress {
   readonly database: string
 }
 
-/** dbt changes into the project's folder before it connects, so a relative path is relative to that. */
+/** Databases that every DuckDB has. */
+const DUCKDBS_OWN = new Set(['memory', 'temp', 'system'])
+
+/** dbt is run in the project's folder (dbt/command.ts), so a relative path is relative to that. */
 export function duckdbAddress(target: ProfileTarget, projectDir: string): DuckdbAddress {
   const { path: given, schema, database } = target.settings
   const where = `${path.relative(process.cwd(), path.join(target.profilesDir, 'profiles.yml'))}, target '${target.target}'`
@@ -24,6 +27,14 @@ export function duckdbAddress(target: ProfileTarget, projectDir: string): Duckdb
     throw failure('ProfileInvalid', `${where}: schema must be a name of lower-case letters, digits and _`)
   }
   const file = path.resolve(projectDir, given)
+  const stem = path.parse(file).name
+  const databaseName = typeof database === 'string' && database !== '' ? database : stem
+  if (DUCKDBS_OWN.has(databaseName)) {
+    throw failure(
+      'ProfileInvalid',
+      `${where}: DuckDB keeps the name '${databaseName}' for itself; name the file otherwise`,
+    )
+  }
   return {
     kind: 'duckdb',
     label: file,
@@ -31,6 +42,6 @@ export function duckdbAddress(target: ProfileTarget, projectDir: string): Duckdb
     identity: `duckdb:${file}`,
     concurrency: 1,
     file,
-    database: typeof database === 'string' && database !== '' ? database : path.parse(file).name,
+    database: databaseName,
   }
 }

@@ -6,7 +6,7 @@ import { failure } from '../../pipeline/failure.ts'
 export function asDuckdbFailure(error: unknown, file: string): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error
   const text = error instanceof Error ? error.message : String(error)
-  const holder = /Conflicting lock is held in (.+?)(?: by user .+?)?(?: \(PID (\d+)\)|\.)/.exec(text)
+  const holder = /Conflicting lock is held in (.+?) \(PID (\d+)\)/.exec(text)
   if (holder !== null || /could not set lock on file/i.test(text)) {
     const by = holder?.[2] === undefined ? 'another program' : `${holder[1] ?? 'a program'} (process ${holder[2]})`
     return failure('WarehouseBusy', `${file} is open in ${by}; DuckDB lets only one program write. Close it there`)

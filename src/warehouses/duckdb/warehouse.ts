@@ -2,8 +2,10 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { ContractColumn, MartCheck } from '../../pipeline/plan.ts'
+import type { Reject } from '../../ingest/rejects.ts'
 import { failure } from '../../pipeline/failure.ts'
 import { tableText, type TableName } from '../../pipeline/identifier.ts'
+import { didYouMean } from '../../pipeline/near-match.ts'
 import { IS_GOOD, RECORD_COLUMN, TYPED_TABLE } from '../../ingest/typing.ts'
 import { textReader } from '../../ingest/types.ts'
 import { asCount, quoteName, quoteText, type Engine } from '../../platform/duckdb.ts'
@@ -151,6 +153,13 @@ async function commitLoad(engine: Engine, name: TableSql, address: DuckdbAddress
 /** Creates the raw table, or holds an existing one to the contract. */
 async function ensureRawTable(engine: Engine, address: DuckdbAddress, { table, contract }: LoadCommit): Promise<void> {
   const wanted = [...contractColumns(contract), ...LOADER_COLUMNS]
+  const views = await engine.rows(
+    'SELECT 1 FROM duckdb_views() WHERE database_name = ? AND schema_name = ? AND view_name = ?',
+    [address.database, table.schema, table.table],
+  )
+  if (views.length > 0) {
+    throw failure('ContractChanged', `${tableText(table)} is a view, nothing can be loaded into it; drop or rename it`)
+  }
   if (!(await tableExists(engine, address, table))) {
     await createTable(engine, address, table, wanted)
     return
@@ -191,32 +200,47 @@ async function insertRejects(
   const table = rejectsTable(load.table)
   await createTable(engine, address, table, REJECTS_COLUMNS)
   await engine.run(`DELETE FROM ${name(table)} WHERE _load_id = ?`, [load.loadId])
-  for (const reject of load.rejects) {
-    await engine.run(`INSERT INTO ${name(table)} VALUES (${REJECTS_COLUMNS.map(() => '?').join(', ')})`, [
-      load.loadId,
-      load.sourceFile,
-      BigInt(reject.recordNumber),
-      BigInt(reject.line),
-      BigInt(reject.byteOffset),
-      reject.code,
-      reject.column,
-      reject.message,
-      reject.rawText,
-      load.logicalDate,
-      load.loadedAt,
-    ])
+  for (let at = 0; at < load.rejects.length; at += REJECTS_AT_ONCE) {
+    const rows = JSON.stringify(load.rejects.slice(at, at + REJECTS_AT_ONCE))
+    await engine.run(
+      `INSERT INTO ${name(table)}
+       SELECT ?, ?, r.recordNumber, r.line, r.byteOffset, r.code, r."column", r.message, r.rawText, ?::DATE, ?::TIMESTAMP
+       FROM (SELECT unnest(from_json(?, '${REJECT_JSON}')) AS r)`,
+      [load.loadId, load.sourceFile, load.logicalDate, load.loadedAt, rows],
+    )
   }
 }
+
+/** One statement per reject would take a millisecond each. */
+const REJECTS_AT_ONCE = 1_000
+
+const REJECT_JSON = JSON.stringify([
+  {
+    recordNumber: 'BIGINT',
+    line: 'BIGINT',
+    byteOffset: 'BIGINT',
+    code: 'VARCHAR',
+    column: 'VARCHAR',
+    message: 'VARCHAR',
+    rawText: 'VARCHAR',
+  } satisfies Record<keyof Reject, string>,
+])
 
 async function measureMart(engine: Engine, check: MartCheck) {
   const { database, schema, name } = check.relation
   const relation = quoteName(database, schema, name)
-  const [found] = await engine.rows(
-    `SELECT count(*) AS n FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ? AND table_name = ?`,
+  const columns = await engine.rows(
+    'SELECT column_name FROM information_schema.columns WHERE table_catalog = ? AND table_schema = ? AND table_name = ?',
     [database, schema, name],
   )
-  if (asCount(found?.['n']) === 0) {
+  const known = columns.map((row) => String(row['column_name']))
+  if (known.length === 0) {
     throw failure('MartUnknown', `${schema}.${name} does not exist in the warehouse; run the step that builds it first`)
+  }
+  const unknown = check.key.filter((column) => !known.includes(column))
+  if (unknown.length > 0) {
+    const names = unknown.map((column) => `'${column}'${didYouMean(column, known)}`).join(', ')
+    throw failure('MartUnknown', `${schema}.${name} has no column ${names}; correct \`key\` in the pipeline file`)
   }
   const nulls = check.key.map(
     (column) => `count(*) FILTER (WHERE ${quoteName(column)} IS NULL) AS ${quoteName(column)}`,
