@@ -12,12 +12,17 @@ import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
 import { color, sayError } from './cli/terminal.ts'
 
+/** Bad input and things that are missing: told apart from a run that failed. */
+const EXIT_CODE_OF_REFUSAL = 2
+
 const program = new Command('millrace')
   .description('Durable files → warehouse → dbt → checked marts pipelines on Temporal')
   .version(packageJson.version)
   .option('--debug', 'show where an error came from')
   .configureHelp({ showGlobalOptions: true })
   .showSuggestionAfterError()
+  // Its own mistakes of usage are refusals too; help and version are none.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_CODE_OF_REFUSAL))
 
 program
   .command('demo')
@@ -119,9 +124,6 @@ for (const [verb, description, work] of [
 async function finish(command: Promise<number>): Promise<void> {
   process.exitCode = await command
 }
-
-/** Bad input and things that are missing: told apart from a run that failed. */
-const EXIT_CODE_OF_REFUSAL = 2
 
 function explain(error: unknown): void {
   const { message } = describeFailure(error)

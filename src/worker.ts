@@ -65,6 +65,8 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
         maxConcurrentActivityTaskExecutions: address.concurrency,
       })
       workers.set(taskQueue, worker)
+      // One that could not be made is not remembered: the next plan tries again.
+      worker.catch(() => workers.delete(taskQueue))
       run(await worker)
     }
     await workers.get(taskQueue)
@@ -98,8 +100,8 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     ended: Promise.race([over.promise, failed.promise]),
     async stop() {
       stopping = true
-      for (const worker of await Promise.all(workers.values())) {
-        if (worker.getState() === 'RUNNING') worker.shutdown()
+      for (const worker of await Promise.allSettled(workers.values())) {
+        if (worker.status === 'fulfilled' && worker.value.getState() === 'RUNNING') worker.value.shutdown()
       }
       await Promise.allSettled(runs)
       await connection.close()

@@ -11,7 +11,7 @@ test('the runbook has an entry for each failure type, and for no other', () => {
     ([, type]) => type,
   )
   expect(types.length).toBeGreaterThan(25)
-  expect(entries.toSorted()).toEqual(types.toSorted())
+  expect(new Set(entries)).toEqual(new Set(types))
   expect(entries.filter((type) => !isFailureType(type))).toEqual([])
 })
 

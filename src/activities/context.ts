@@ -1,4 +1,5 @@
 // What activities are given: the composition root makes one of these, tests another.
+import { failure } from '../pipeline/failure.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
@@ -11,6 +12,16 @@ export interface ActivityDeps {
   readonly searchAttributes: boolean
   /** Makes sure that a worker of this process serves the warehouse's task queue, and returns the queue's name. */
   readonly serveWarehouse: (address: WarehouseAddress) => Promise<string>
+}
+
+/** Fails with ProfileInvalid when the profile means another warehouse now than when the run was planned. */
+export function requirePlannedWarehouse(context: RunContext, taskQueueNow: string): void {
+  if (taskQueueNow === context.warehouse.taskQueue) return
+  throw failure(
+    'ProfileInvalid',
+    `target '${context.target}' now means another warehouse than when this run was planned (${context.warehouse.label}); ` +
+      `set the profile or its variables back, or start a new run`,
+  )
 }
 
 /** The part of a plan that each activity gets besides its own step. */

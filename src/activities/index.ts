@@ -2,6 +2,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
+import { redactor } from '../platform/redaction.ts'
 import type { ActivityDeps } from './context.ts'
 import { createIngestTable } from './ingest-table.ts'
 import { createPlanRun } from './plan-run.ts'
@@ -23,6 +24,8 @@ export function createActivities(deps: ActivityDeps) {
   }
 }
 
+const redact = redactor([])
+
 /** Nothing but our own failures leaves an activity: a foreign error's text may hold a command line or a secret. */
 function typed<Input, Result>(activity: (input: Input) => Promise<Result>): (input: Input) => Promise<Result> {
   return async (input) => {
@@ -30,7 +33,9 @@ function typed<Input, Result>(activity: (input: Input) => Promise<Result>): (inp
       return await activity(input)
     } catch (error) {
       if (error instanceof CancelledFailure) throw error
-      throw withoutStack(error instanceof ApplicationFailure ? error : (diskFailure(error) ?? asInternal(error)))
+      const own = error instanceof ApplicationFailure ? error : (diskFailure(error) ?? asInternal(error))
+      own.message = redact(own.message)
+      throw withoutStack(own)
     }
   }
 }

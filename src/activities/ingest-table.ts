@@ -1,4 +1,5 @@
 // ingestTable: one entry's file into its raw table, exactly once. open → scan → type → reconcile → commit.
+import { activityInfo } from '@temporalio/activity'
 import type { IngestEntry } from '../pipeline/plan.ts'
 import type { LoadReport } from '../pipeline/report.ts'
 import { failure } from '../pipeline/failure.ts'
@@ -27,6 +28,7 @@ export function createIngestTable(deps: ActivityDeps) {
     return await withHeartbeat((show, abort) =>
       withWarehouse(deps, plan, abort, async ({ engine, scratchDir, open }) => {
         const startedAtMs = performance.now()
+        const runId = activityInfo().workflowExecution?.runId ?? ''
         const file = await openLocalFile(deps.workspace.root, entry.file)
         try {
           const progress = (phase: 'scanning' | 'typing' | 'loading', doneBytes: number) =>
@@ -47,7 +49,7 @@ export function createIngestTable(deps: ActivityDeps) {
           }
           const current = await warehouse.currentLoad(entry.into, batch)
           if (current?.loadId === load) {
-            return { ...base, ...alreadyLoaded(current), durationMs: elapsed(startedAtMs) }
+            return { ...base, ...describeLoad(current, runId), durationMs: elapsed(startedAtMs) }
           }
 
           progress('typing', 0)
@@ -59,9 +61,10 @@ export function createIngestTable(deps: ActivityDeps) {
             loadId: load,
             batchId: batch,
             pipeline: plan.pipeline,
+            runId,
             entry: entry.id,
             logicalDate: plan.logicalDate,
-            params: plan.params,
+            params: entry.params,
             sourceFile: entry.file,
             read: scanned.records,
             loaded: scanned.records - rejects.length,
@@ -74,13 +77,13 @@ export function createIngestTable(deps: ActivityDeps) {
             throw overLimit(entry, scanned.records, rejects)
           }
           progress('loading', file.sizeBytes)
-          const loaded = await warehouse.commitLoad({ ...commit, engine })
+          await warehouse.commitLoad({ ...commit, engine })
           faultPoint('ingest:after-commit')
           return {
             ...base,
             status: 'loaded',
             read: scanned.records,
-            loaded,
+            loaded: commit.loaded,
             superseded: 0,
             rejected: rejects.length,
             rejectReasons: groupByReason(rejects),
@@ -95,8 +98,9 @@ export function createIngestTable(deps: ActivityDeps) {
   }
 }
 
-function alreadyLoaded({ read, loaded, superseded, rejected, loadedAt }: CurrentLoad) {
-  return { status: 'already loaded' as const, read, loaded, superseded, rejected, rejectReasons: [], loadedAt }
+/** What this very run loaded before its worker died is its own work, not something it found done. */
+function describeLoad({ loadId: _id, runId, ...counts }: CurrentLoad, thisRun: string) {
+  return { ...counts, status: runId === thisRun ? ('loaded' as const) : ('already loaded' as const) }
 }
 
 function overLimit(entry: IngestEntry, records: number, rejects: readonly Reject[]) {

@@ -12,7 +12,14 @@ import { failure } from '../pipeline/failure.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
 import { DEFAULT_POLICIES } from '../pipeline/policies.ts'
-import { fillIn, resolveRequest, type ChosenStep, type ResolvedRequest } from '../pipeline/request.ts'
+import {
+  entryId,
+  fillIn,
+  placeholders,
+  resolveRequest,
+  type ChosenStep,
+  type ResolvedRequest,
+} from '../pipeline/request.ts'
 import { redactor } from '../platform/redaction.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
@@ -28,7 +35,7 @@ export interface PlanningPlace {
 
 /** A plan without what only a worker knows: the warehouse's task queue and what the server can do. */
 export interface DraftPlan {
-  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes'>
+  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes' | 'obstacle'>
   readonly address: WarehouseAddress
   readonly target: ProfileTarget
   readonly manifest: Manifest
@@ -121,16 +128,14 @@ function loadManifest(
 function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedRequest, manifest: Manifest): PlannedStep {
   const base = { id, onFailure: definition.on_failure, skipped }
   if (definition.ingest !== undefined) {
-    const seen = new Map<string, number>()
     const entries = definition.ingest.map((entry): IngestEntry => {
       const into = parseTableName(entry.into) as TableName // the schema has checked its form
-      const times = (seen.get(entry.into) ?? 0) + 1
-      seen.set(entry.into, times)
       return {
-        id: times === 1 ? entry.into : `${entry.into}#${times}`,
+        id: entryId(entry),
         into,
         file: fillIn(entry.files, resolved.params),
         mode: entry.mode,
+        params: pickParams(resolved.params, placeholders(entry.files)),
         maxRejectShare: entry.rejects.max_share,
         contract: resolveContract(entry, into, manifest),
       }
@@ -171,4 +176,8 @@ function planMarts(
       ...(check.rows.max === undefined ? {} : { maxRows: check.rows.max }),
     }
   })
+}
+
+function pickParams(params: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name)))
 }

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import { ApplicationFailure } from '@temporalio/common'
-import { failure } from '../pipeline/failure.ts'
+import { describeFailure, failure, type FailureInfo } from '../pipeline/failure.ts'
 import { loadPipeline } from '../pipeline/load.ts'
 import { runFolder } from '../platform/workspace.ts'
 import { openLocalFile } from '../sources/local.ts'
@@ -33,7 +33,6 @@ export function createPlanRun(deps: ActivityDeps) {
       }
       const { plan, address } = await makePlan(definition, request, runTimeMs, place, abort)
       await rm(place.outputDir, { recursive: true, force: true })
-      await requireFiles(deps.workspace.root, plan.steps)
       Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
       return {
         ...plan,
@@ -44,13 +43,14 @@ export function createPlanRun(deps: ActivityDeps) {
           taskQueue: await deps.serveWarehouse(address),
         },
         searchAttributes: deps.searchAttributes,
+        obstacle: await missingFiles(deps.workspace.root, plan.steps),
       }
     })
   }
 }
 
 /** All missing or unusable files at once, before the first of them is loaded. */
-async function requireFiles(root: string, steps: Plan['steps']): Promise<void> {
+async function missingFiles(root: string, steps: Plan['steps']): Promise<FailureInfo | null> {
   const problems: ApplicationFailure[] = []
   for (const step of steps) {
     if (step.kind !== 'ingest' || step.skipped) continue
@@ -64,7 +64,7 @@ async function requireFiles(root: string, steps: Plan['steps']): Promise<void> {
     }
   }
   const [first] = problems
-  if (first === undefined) return
+  if (first === undefined) return null
   const type = problems.some((problem) => problem.type === 'FileRefused') ? 'FileRefused' : 'FileMissing'
-  throw failure(type, problems.map(({ message }) => message).join('\n'))
+  return describeFailure(failure(type, problems.map(({ message }) => message).join('\n')))
 }

@@ -1,5 +1,6 @@
 // recordRefresh: every run leaves report.json in its folder and one row in the refresh log, however it ended.
 import path from 'node:path'
+import { describeFailure } from '../pipeline/failure.ts'
 import type { Identifier } from '../pipeline/identifier.ts'
 import type { RunReport } from '../pipeline/report.ts'
 import { writeFileAtomically } from '../platform/files.ts'
@@ -21,12 +22,20 @@ export function createRecordRefresh(deps: ActivityDeps) {
   return async function recordRefresh({ plan, refreshLog, report }: RecordRefreshInput): Promise<void> {
     await withHeartbeat(async (_show, abort) => {
       const file = reportFile(deps, report)
-      await writeFileAtomically(file, `${JSON.stringify(report, null, 2)}\n`)
-      if (plan === null || refreshLog === null) return
-      await withWarehouse(deps, plan, abort, async ({ open }) => {
-        const table = { schema: plan.warehouse.schema, table: refreshLog }
-        await (await open()).recordRefresh(table, refreshRow(report))
-      })
+      const write = (final: RunReport) => writeFileAtomically(file, `${JSON.stringify(final, null, 2)}\n`)
+      try {
+        if (plan !== null && refreshLog !== null) {
+          await withWarehouse(deps, plan, abort, async ({ open }) => {
+            const table = { schema: plan.warehouse.schema, table: refreshLog }
+            await (await open()).recordRefresh(table, refreshRow(report))
+          })
+        }
+      } catch (error) {
+        // The run fails by this, so its report must not say that it went well.
+        await write({ ...report, outcome: 'failed', failure: report.failure ?? describeFailure(error) })
+        throw error
+      }
+      await write(report)
     })
   }
 }

@@ -4,9 +4,9 @@ import path from 'node:path'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { openEngine, type Engine } from '../platform/duckdb.ts'
 import { makeScratchDir } from '../platform/scratch.ts'
-import { openWarehouse } from '../warehouses/open.ts'
+import { openWarehouse, warehouseAddress } from '../warehouses/open.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
-import type { ActivityDeps, RunContext } from './context.ts'
+import { requirePlannedWarehouse, type ActivityDeps, type RunContext } from './context.ts'
 
 export interface OpenPlace {
   readonly engine: Engine
@@ -27,8 +27,9 @@ export async function withWarehouse<T>(
   const projectDir = path.resolve(root, context.dbt.projectDir)
   const location = { projectDir, profilesDir: path.resolve(root, context.dbt.profilesDir) }
   const target = await readProfileTarget(location, context.target)
+  requirePlannedWarehouse(context, await deps.serveWarehouse(warehouseAddress(target, projectDir)))
   const scratchDir = await makeScratchDir(stateDir)
-  const engine = await openEngine({ scratchDir })
+  const engine = await openEngine({ scratchDir, abort })
   const interrupt = () => engine.interrupt()
   abort.addEventListener('abort', interrupt, { once: true })
   let warehouse: Warehouse | undefined

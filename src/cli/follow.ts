@@ -7,8 +7,8 @@ import {
   WorkflowFailedError,
   type WorkflowHandle,
 } from '@temporalio/client'
-import { describeFailure, failure } from '../pipeline/failure.ts'
-import type { Progress, RunReport, StepReport } from '../pipeline/report.ts'
+import { describeFailure } from '../pipeline/failure.ts'
+import type { Outcome, Progress, RunReport, StepReport } from '../pipeline/report.ts'
 import type { RunProgress } from '../workflows/run-state.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import { color, isTerminal, openRedraw, say, terminalWidth } from './terminal.ts'
@@ -27,7 +27,7 @@ export function outputMode(json: boolean): OutputMode {
 /** How a followed run ended: with its report, or without one (terminated, or failed before it could make one). */
 export type FollowedEnd =
   | { readonly kind: 'report'; readonly report: RunReport }
-  | { readonly kind: 'no report'; readonly message: string }
+  | { readonly kind: 'no report'; readonly outcome: Outcome; readonly message: string }
 
 /** Resolves when the run ends, or with undefined when the signal aborts; the run goes on then. */
 export async function followRun(
@@ -61,25 +61,26 @@ async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
   try {
     return { kind: 'report', report: (await handle.result()) as RunReport }
   } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw lostServer(handle.workflowId, error)
+    if (!(error instanceof WorkflowFailedError)) return lostServer(handle.workflowId, error)
     const { cause } = error
     const report = cause instanceof ApplicationFailure ? (cause.details?.[0] as RunReport | undefined) : undefined
     if (report !== undefined) return { kind: 'report', report }
     if (cause instanceof CancelledFailure) {
       const progress = await handle.query<RunProgress>('progress').catch(() => undefined)
       if (progress?.report) return { kind: 'report', report: progress.report }
+      return { kind: 'no report', outcome: 'cancelled', message: 'the run was cancelled' }
     }
-    return { kind: 'no report', message: cause === undefined ? error.message : describeFailure(cause).message }
+    const reason = cause === undefined ? error.message : describeFailure(cause).message
+    return { kind: 'no report', outcome: 'failed', message: `the run ended without a report: ${reason}` }
   }
 }
 
-function lostServer(workflowId: string, error: unknown) {
+function lostServer(workflowId: string, error: unknown): FollowedEnd {
   const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]
-  return failure(
-    'ServerUnreachable',
+  const message =
     `lost the Temporal server while following ${workflowId} (${reason}); the run goes on once it is up again: ` +
-      `npm start, then npx millrace follow ${workflowId}`,
-  )
+    `npm start, then npx millrace follow ${workflowId}`
+  return { kind: 'no report', outcome: 'failed', message }
 }
 
 /** The latest heartbeat of each activity that is under way. */

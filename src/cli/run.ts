@@ -77,11 +77,12 @@ export async function followToEnd(
   if (end === undefined) {
     say('', 'the run goes on without this window')
     sayHowToGoOn(workflowId)
-    return 0
+    // Not 0: that would say the run succeeded.
+    return EXIT_CODES.cancelled
   }
   if (end.kind === 'no report') {
-    sayError(color.red(`the run ended without a report: ${end.message}`))
-    return 1
+    sayError(color.red(end.message))
+    return EXIT_CODES[end.outcome]
   }
   const { report } = end
   if (mode !== 'json') {

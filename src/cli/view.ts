@@ -201,7 +201,9 @@ function rejectLines(report: RunReport): string[] {
 function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress>, width: number): string[] {
   if (step.kind === 'ingest') {
     return step.loads.map((load) => {
-      const current = [...progress].find(([id]) => id.startsWith(`${step.id}/${load.into}`))?.[1]
+      const current = [...progress].find(
+        ([id]) => id.startsWith(`${step.id}/${load.into}/`) || id.startsWith(`${step.id}/${load.into}#`),
+      )?.[1]
       if (load.report !== null || load.failure !== null || current === undefined || current.phase === 'dbt') {
         return loadDetail(load, false)
       }

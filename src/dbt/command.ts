@@ -72,6 +72,9 @@ export async function runDbt(
   await bringPartialParse(invocation)
   const logFile = path.join(invocation.outputDir, 'dbt.log')
   const log = createWriteStream(logFile)
+  // Thrown below, when dbt has ended: without a listener a full disk would end this process at once.
+  const logFailed: { error?: Error } = {}
+  log.on('error', (error) => (logFailed.error = error))
   let ledger = EMPTY_LEDGER
   let exit: GroupExit
   try {
@@ -89,9 +92,10 @@ export async function runDbt(
     log.end(exit.stderrTail === '' ? '' : `${invocation.redact(exit.stderrTail)}\n`)
   } finally {
     if (!log.writableEnded) log.end()
-    await finished(log)
+    await finished(log).catch(() => undefined)
   }
   abort.throwIfAborted()
+  if (logFailed.error !== undefined) throw logFailed.error
   await keepPartialParse(invocation)
   return {
     command: invocation.command,

@@ -104,12 +104,15 @@ export async function cachedManifest(
   return manifest
 }
 
+/** Of what is cached: raise it when the type Manifest changes. */
+const CACHED_FORM = 1
+
 /** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
 
 /** A digest over the project's files, the environment variables they name, the target and the dbt that parses them. */
 async function projectDigest(projectDir: string, target: ProfileTarget): Promise<string> {
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(`form ${CACHED_FORM}`)
   const { type, schema, database, path: location, dbname, project, dataset } = target.settings
   hash.update(JSON.stringify({ target: target.target, type, schema, database, location, dbname, project, dataset }))
   hash.update(await readFile(path.join(INSTALLATION.root, 'tools', 'python', 'requirements.lock')))

@@ -136,7 +136,8 @@ async function projectProfileName(projectDir: string): Promise<string> {
 
 function parseYaml(text: string, file: string): unknown {
   try {
-    return parse(text)
+    // Without the excerpt that the library would add: the line may hold a password.
+    return parse(text, { prettyErrors: false })
   } catch (error) {
     throw failure(
       'ProfileInvalid',

@@ -7,13 +7,13 @@ import { batchId, loadId, type BatchOwner } from './load-id.ts'
 const OWNER: BatchOwner = {
   pipeline: 'daily',
   logicalDate: '2026-11-18',
-  params: { date: '2026-11-18', dept: 'sales' },
 }
 const ENTRY: IngestEntry = {
   id: 'raw.logs',
   into: { schema: identifier('raw'), table: identifier('logs') },
   file: 'inbox/logs-2026-11-18.csv',
   mode: 'replace',
+  params: { date: '2026-11-18', dept: 'sales' },
   maxRejectShare: 0,
   contract: [
     { name: identifier('id'), type: { kind: 'int', bits: 32 }, origin: 'dbt source' },
@@ -28,7 +28,7 @@ const ids = (owner: Partial<BatchOwner> = {}, entry: Partial<IngestEntry> = {}, 
 })
 
 test('the same content for the same batch under the same contract is the same load', () => {
-  expect(ids({ params: { dept: 'sales', date: '2026-11-18' } })).toEqual(ids())
+  expect(ids({}, { params: { dept: 'sales', date: '2026-11-18' } })).toEqual(ids())
   expect(ids()).toEqual({
     batch: expect.stringMatching(/^[0-9a-f]{32}$/),
     load: expect.stringMatching(/^[0-9a-f]{32}$/),
@@ -39,7 +39,7 @@ describe('another batch, and so another load:', () => {
   test.each<[string, Partial<BatchOwner>, Partial<IngestEntry>]>([
     ['pipeline', { pipeline: 'hourly' }, {}],
     ['logical date', { logicalDate: '2026-11-19' }, {}],
-    ['params', { params: { date: '2026-11-18', dept: 'ops' } }, {}],
+    ['params that the entry uses', {}, { params: { date: '2026-11-18', dept: 'ops' } }],
     ['entry', {}, { id: 'raw.logs#2' }],
     ['raw table', {}, { into: { schema: identifier('raw'), table: identifier('logs2') } }],
   ])('%s', (_what, owner, entry) => {

@@ -6,11 +6,11 @@ import { tableText } from '../pipeline/identifier.ts'
 /** Raise it when the same bytes would be loaded as other values than before. */
 const LOADER_VERSION = 1
 
-export type BatchOwner = Pick<Plan, 'pipeline' | 'logicalDate' | 'params'>
+export type BatchOwner = Pick<Plan, 'pipeline' | 'logicalDate'>
 
-/** What one load replaces: raw table, pipeline, entry, logical date and params. */
+/** What one load replaces: raw table, pipeline, entry, logical date and the params that the entry uses. */
 export function batchId(owner: BatchOwner, entry: IngestEntry): string {
-  return digest([tableText(entry.into), owner.pipeline, entry.id, owner.logicalDate, sorted(owner.params)])
+  return digest([tableText(entry.into), owner.pipeline, entry.id, owner.logicalDate, sorted(entry.params)])
 }
 
 /** Digest of contents, batch, contract, mode and the loader's own version. */

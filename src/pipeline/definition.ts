@@ -29,6 +29,7 @@ const column = z.strictObject({
 
 const ingestEntry = z
   .strictObject({
+    name: name.optional().describe('Needed where several entries load into one table: part of what a load replaces'),
     into: z
       .string()
       .refine((text) => parseTableName(text) !== undefined, 'expected schema.table in lower-case letters, digits and _')

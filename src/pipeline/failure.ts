@@ -37,6 +37,7 @@ const FAILURES = {
   RunTimedOut: 'final',
   RunCancelled: 'final',
   ServerUnreachable: 'final',
+  StepTimedOut: 'retry',
   StepLost: 'final',
   Internal: 'final',
 } as const satisfies Record<string, 'retry' | 'final'>

@@ -1,11 +1,11 @@
 // Reads pipeline files: YAML with positions → checked definition, every problem of a file reported at once.
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { isMap, isPair, isScalar, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
 import { pipelineJsonSchema, pipelineSchema, type PipelineDefinition } from './definition.ts'
 import { failure } from './failure.ts'
-import { resolveDate } from './logical-date.ts'
+import { crossChecks } from './cross-checks.ts'
 import { didYouMean } from './near-match.ts'
 
 /** One thing that is wrong in a file: where, and what was expected. Lines and columns count from 1. */
@@ -15,9 +15,6 @@ export interface Problem {
   readonly column: number
   readonly message: string
 }
-
-/** Workflow types that Millrace itself exports; a pipeline of that name would never be run as one. */
-const RESERVED_NAMES = new Set(['lease', 'alert'])
 
 /** Names (file names without ending) of all pipelines of a folder, sorted. */
 export async function listPipelines(pipelinesDir: string): Promise<string[]> {
@@ -86,90 +83,10 @@ export function parsePipeline(
       : [located(issue.path, `${issue.path.join('.') || 'the file'}: ${explain(issue, document)}`)],
   )
   const named = new Set(issues.map((issue) => issue.path.join('.')))
-  for (const { path, message } of crossChecks(partsSchema.parse(content), expectedName)) {
+  for (const { path, message } of crossChecks(content, expectedName)) {
     if (!named.has(path.join('.'))) problems.push(located(path, message))
   }
   return parsed.success && problems.length === 0 ? { definition: parsed.data } : { problems: problems.sort(byPosition) }
-}
-
-const scalar = z.union([z.string(), z.number()])
-const paramParts = z
-  .object({ type: z.string().catch(''), default: scalar.optional().catch(undefined) })
-  .catch({ type: '' })
-const ingestParts = z
-  .object({ files: z.string().catch(''), columns: z.array(z.object({ name: z.unknown() })).catch([]) })
-  .catch({ files: '', columns: [] })
-const stepParts = z.object({ ingest: z.array(ingestParts).catch([]) }).catch({ ingest: [] })
-const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
-
-/** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
-const partsSchema = z
-  .object({
-    name: z.string().nullable().catch(null),
-    params: z.record(z.string(), paramParts).catch({}),
-    steps: z.array(stepParts).catch([]),
-    schedules: z.record(z.string(), scheduleParts).catch({}),
-  })
-  .catch({ name: null, params: {}, steps: [], schedules: {} })
-
-/** What the schema alone cannot say: names that must agree with each other. */
-function crossChecks(
-  { name, params: declared, steps, schedules }: z.output<typeof partsSchema>,
-  expectedName: string,
-): { path: PropertyKey[]; message: string }[] {
-  const found: { path: PropertyKey[]; message: string }[] = []
-  if (name !== null && name !== expectedName) {
-    found.push({ path: ['name'], message: `name '${name}' must be the file's own, '${expectedName}'` })
-  }
-  if (name !== null && RESERVED_NAMES.has(name)) {
-    found.push({ path: ['name'], message: `'${name}' is a workflow of Millrace itself; choose another name` })
-  }
-  const params = Object.keys(declared)
-  for (const [param, { type, default: value }] of Object.entries(declared)) {
-    if (value === undefined) continue
-    const text = String(value)
-    if (type === 'date' && resolveDate(text, 0) === undefined) {
-      found.push({ path: ['params', param, 'default'], message: `'${text}' is not yesterday, today or YYYY-MM-DD` })
-    }
-    if (type === 'int' && !/^-?\d+$/.test(text)) {
-      found.push({ path: ['params', param, 'default'], message: `'${text}' is not a whole number` })
-    }
-  }
-  steps.forEach((step, stepIndex) => {
-    step.ingest.forEach(({ files, columns }, entryIndex) => {
-      const entry = ['steps', stepIndex, 'ingest', entryIndex]
-      for (const used of placeholders(files)) {
-        if (params.includes(used)) continue
-        found.push({
-          path: [...entry, 'files'],
-          message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}`,
-        })
-      }
-      columns.forEach(({ name: column }, index) => {
-        if (typeof column !== 'string' || columns.findIndex((other) => other.name === column) === index) return
-        found.push({ path: [...entry, 'columns', index, 'name'], message: `column '${column}' stands there twice` })
-      })
-    })
-  })
-  for (const [schedule, { params: given }] of Object.entries(schedules)) {
-    for (const [param, value] of Object.entries(given)) {
-      const type = Object.hasOwn(declared, param) ? declared[param]?.type : undefined
-      if (type === undefined) {
-        found.push({
-          path: ['schedules', schedule, 'params', param],
-          message: `'${param}' is not a param of this pipeline${didYouMean(param, params)}`,
-        })
-      } else if (type === 'date' && resolveDate(String(value), 0) === undefined) {
-        found.push({ path: ['schedules', schedule, 'params', param], message: `'${String(value)}' is not a date` })
-      }
-    }
-  }
-  return found
-}
-
-/** Names used as {name} in a text. */
-export function placeholders(text: string): string[] {
-  return [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '')
 }
 
 /** Where in the text the node at a path stands; for an unknown key, where that key stands. */

@@ -1,5 +1,6 @@
 // The plan: the frozen, resolved pipeline of one run. Made once, by the run's first activity; small enough for a history.
 import type { ColumnType } from './column-type.ts'
+import type { FailureInfo } from './failure.ts'
 import type { Identifier, TableName } from './identifier.ts'
 import type { Policies } from './policies.ts'
 
@@ -29,6 +30,8 @@ export interface Plan {
   readonly policies: Policies
   /** Whether this server knows Millrace's search attributes; runs do without where it does not. */
   readonly searchAttributes: boolean
+  /** Why the run cannot begin although it could be planned: a file of the day is not there. */
+  readonly obstacle: FailureInfo | null
 }
 
 /** Which warehouse, by its public side only: no secret may stand here. */
@@ -61,12 +64,14 @@ export type PlannedStep =
   | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
 
 export interface IngestEntry {
-  /** Names the entry among those of its pipeline: part of its batch. */
+  /** Names the entry among those of its pipeline, wherever it stands there: part of its batch. */
   readonly id: string
   readonly into: TableName
   /** Path relative to the workspace, params filled in. */
   readonly file: string
   readonly mode: 'replace'
+  /** Those params of the run that the entry uses: part of its batch. */
+  readonly params: Readonly<Record<string, string>>
   readonly maxRejectShare: number
   readonly contract: readonly ContractColumn[]
 }

@@ -1,5 +1,5 @@
 // A run's request held against its pipeline: params resolved, steps chosen, every mistake named at once.
-import type { PipelineDefinition, StepDefinition } from './definition.ts'
+import type { IngestDefinition, PipelineDefinition, StepDefinition } from './definition.ts'
 import { failure } from './failure.ts'
 import { resolveDate } from './logical-date.ts'
 import { didYouMean } from './near-match.ts'
@@ -38,6 +38,16 @@ export function resolveRequest(
 /** `{name}` → the param's value. */
 export function fillIn(text: string, params: Readonly<Record<string, string>>): string {
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => params[name] ?? whole)
+}
+
+/** Names used as {name} in a text. */
+export function placeholders(text: string): string[] {
+  return [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '')
+}
+
+/** What an ingest entry is called in its pipeline: its table, and its own name where it has one. */
+export function entryId({ into, name }: Pick<IngestDefinition, 'into' | 'name'>): string {
+  return name === undefined ? into : `${into}#${name}`
 }
 
 /** The name of each step, unique in the pipeline: its own, else its kind (`dbt-run`), numbered when it repeats. */

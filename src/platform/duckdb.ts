@@ -14,9 +14,13 @@ export interface Engine {
 export interface EngineOptions {
   /** Where results larger than memory are spilled. */
   readonly scratchDir: string
+  /** Once aborted, no statement begins any more but those that put things in order. */
+  readonly abort?: AbortSignal
 }
 
-export async function openEngine({ scratchDir }: EngineOptions): Promise<Engine> {
+const PUTS_IN_ORDER = /^(?:ROLLBACK|DETACH)/
+
+export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<Engine> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -26,10 +30,12 @@ export async function openEngine({ scratchDir }: EngineOptions): Promise<Engine>
   await connection.run("set timezone = 'UTC'")
   return {
     async run(sql, values = []) {
+      if (!PUTS_IN_ORDER.test(sql)) abort?.throwIfAborted()
       const result = await connection.run(sql, [...values])
       return result.rowsChanged
     },
     async rows(sql, values = []) {
+      abort?.throwIfAborted()
       const reader = await connection.runAndReadAll(sql, [...values])
       return reader.getRowObjectsJS()
     },

@@ -12,7 +12,6 @@ export interface Environment {
   readonly logLevel: string
   /** A named point at which a test kills this process; never set otherwise. */
   readonly faultPoint: string | undefined
-  readonly debug: boolean
 }
 
 export function readEnvironment(): Environment {
@@ -26,7 +25,6 @@ export function readEnvironment(): Environment {
     taskQueue: env['MILLRACE_TASK_QUEUE'] ?? 'millrace',
     logLevel: env['MILLRACE_LOG_LEVEL'] ?? 'info',
     faultPoint: env['MILLRACE_FAULT'],
-    debug: env['MILLRACE_DEBUG'] === '1',
   }
 }
 

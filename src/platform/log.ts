@@ -23,6 +23,8 @@ export function installLog(level: string, file?: string): void {
 function fileWriter(file: string): (line: string) => boolean {
   mkdirSync(path.dirname(file), { recursive: true })
   const stream: WriteStream = createWriteStream(file, { flags: 'a' })
+  // A full disk costs log lines, not the worker.
+  stream.on('error', () => undefined)
   return (line) => stream.write(line)
 }
 

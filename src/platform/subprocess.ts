@@ -75,6 +75,8 @@ export async function runShort(
 
 /** Whether a process of that number exists. */
 export function isAlive(pid: number): boolean {
+  // 0 and less would ask about groups.
+  if (!Number.isInteger(pid) || pid < 1) return false
   try {
     process.kill(pid, 0)
     return true

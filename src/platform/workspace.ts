@@ -36,7 +36,6 @@ export const INSTALLATION = (() => {
     root,
     python: path.join(root, '.millrace', 'venv', 'bin', 'python'),
     temporalServer: path.join(root, '.millrace', 'bin', 'temporal'),
-    node: process.execPath,
   }
 })()
 

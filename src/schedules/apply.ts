@@ -4,7 +4,7 @@ import { OUR_PAUSE, OWNER_KEY, pauseOf, scheduleOptions, type DesiredSchedule } 
 
 export interface AppliedSchedule {
   readonly id: string
-  readonly change: 'created' | 'updated' | 'unchanged' | 'removed'
+  readonly change: 'created' | 'updated' | 'unchanged' | 'removed' | 'left alone, it belongs to somebody else'
   /** What differs now, by field. */
   readonly fields: readonly string[]
   /** Why it is paused; undefined when it runs. */
@@ -48,6 +48,9 @@ async function applyOne(client: Client, desired: DesiredSchedule, taskQueue: str
     await client.schedule.create(options)
     const { paused, note } = pauseOf(desired)
     return { id: desired.id, change: 'created', fields: [], paused: paused ? note : undefined }
+  }
+  if (before.memo?.[OWNER_KEY] !== taskQueue) {
+    return { id: desired.id, change: 'left alone, it belongs to somebody else', fields: [], paused: undefined }
   }
   const { spec, action, policies } = options
   const state = nextPause(before, desired)

@@ -64,7 +64,8 @@ export function scheduleOptions(desired: DesiredSchedule, taskQueue: string): Sc
     action: {
       type: 'startWorkflow',
       workflowType: pipeline,
-      workflowId: `${pipeline}-${target}`,
+      // Its own for each schedule: Temporal adds the time, and two that fire together must not meet.
+      workflowId: desired.id,
       taskQueue,
       args: [request],
       staticSummary: `${pipeline} · ${target} · scheduled`,

@@ -59,6 +59,8 @@ async function resolve(absolute: string, relativePath: string): Promise<string> 
   } catch (error) {
     const code = errorCode(error)
     if (code === 'ELOOP') throw failure('FileRefused', `${relativePath} is a link that leads to itself`)
+    if (code === 'EACCES')
+      throw failure('FileRefused', `${relativePath} may not be read by this user; change its permissions`)
     if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ENAMETOOLONG') throw error
     throw failure(
       'FileMissing',

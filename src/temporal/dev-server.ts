@@ -1,7 +1,7 @@
 // Our own Temporal server: started on loopback where none runs, found again by others of this workspace, stopped at the end.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, openSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -57,7 +57,7 @@ export async function ensureDevServer(
   say: (line: string) => void,
 ): Promise<DevServer> {
   const lock = path.join(workspace.stateDir, 'server.lock')
-  await takeLock(lock)
+  await takeLock(lock, say)
   try {
     return await findOrStart(workspace, executable, say)
   } finally {
@@ -65,19 +65,32 @@ export async function ensureDevServer(
   }
 }
 
-/** Two that start at once must not both find no server: the second waits until the first one's is up. */
-async function takeLock(file: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true })
-  for (;;) {
-    try {
-      await writeFile(file, String(process.pid), { flag: 'wx' })
-      return
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error
+/**
+ * Two that start at once must not both find no server: the second waits until the first one's is up. The lock appears
+ * with its holder's number in it (a link), so that one without a living holder is known to be left over.
+ */
+async function takeLock(file: string, say: (line: string) => void): Promise<void> {
+  const mine = `${file}.${process.pid}`
+  await writeFileAtomically(mine, String(process.pid))
+  try {
+    for (let told = false; ;) {
+      try {
+        await link(mine, file)
+        return
+      } catch (error) {
+        if (errorCode(error) !== 'EEXIST') throw error
+      }
+      const holder = Number(await readFile(file, 'utf8').catch(() => ''))
+      if (holder === process.pid || !isAlive(holder)) {
+        await rm(file, { force: true })
+        continue
+      }
+      if (!told) say(`waiting for process ${holder}, which is starting the server`)
+      told = true
+      await pause(100)
     }
-    const holder = Number(await readFile(file, 'utf8').catch(() => ''))
-    if (holder > 0 && !isAlive(holder)) await rm(file, { force: true })
-    else await pause(100)
+  } finally {
+    await rm(mine, { force: true })
   }
 }
 

@@ -32,6 +32,8 @@ export async function ensureNamespace(connection: Connection, namespace: string)
 
 async function ensureSearchAttributes({ operatorService }: Connection, namespace: string): Promise<void> {
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
+  const foreign = SEARCH_ATTRIBUTES.filter((name) => (customAttributes?.[name] ?? KEYWORD) !== KEYWORD)
+  if (foreign.length > 0) throw new Error(`${foreign.join(', ')} exists with another type than Keyword`)
   const missing = SEARCH_ATTRIBUTES.filter((name) => customAttributes?.[name] === undefined)
   if (missing.length === 0) return
   const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]))

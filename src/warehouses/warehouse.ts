@@ -1,7 +1,7 @@
 // The port: what Millrace asks of a warehouse. Each adapter keeps these promises on the real thing.
 import type { ContractColumn, MartCheck, PlannedWarehouse } from '../pipeline/plan.ts'
 import type { Identifier, TableName } from '../pipeline/identifier.ts'
-import type { RunReport } from '../pipeline/report.ts'
+import type { RejectReason, RunReport } from '../pipeline/report.ts'
 import type { Reject } from '../ingest/rejects.ts'
 import type { Engine } from '../platform/duckdb.ts'
 
@@ -10,14 +10,17 @@ import type { Engine } from '../platform/duckdb.ts'
  * cannot grow, and WarehouseFailed otherwise; what a failing method began is rolled back.
  */
 export interface Warehouse {
-  /** The batch's current load; undefined before its first one. */
+  /**
+   * The batch's current load; undefined before its first one, and where its rows are not all in the raw table any more
+   * (somebody deleted them, or moved the table aside): then it has to be loaded again.
+   */
   currentLoad(table: TableName, batchId: string): Promise<CurrentLoad | undefined>
   /**
    * In one transaction: creates the raw table where it is missing, removes what the batch's current load put there,
-   * inserts the engine's good typed rows, its rejects, and the ledger row. Returns how many rows were inserted. Fails
+   * inserts the engine's good typed rows, its rejects, and the ledger row. Fails
    * with ContractChanged when the table exists with other columns, CountsDisagree when other rows came than announced.
    */
-  commitLoad(load: LoadCommit): Promise<number>
+  commitLoad(load: LoadCommit): Promise<void>
   /** Keeps the rejects of a load that was not committed. */
   keepRejects(load: Omit<LoadCommit, 'engine'>): Promise<void>
   /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation. */
@@ -29,10 +32,14 @@ export interface Warehouse {
 
 export interface CurrentLoad {
   readonly loadId: string
+  /** The run that loaded it. */
+  readonly runId: string
   readonly read: number
   readonly loaded: number
   readonly superseded: number
   readonly rejected: number
+  /** The commonest reasons, at most ten. */
+  readonly rejectReasons: readonly RejectReason[]
   readonly loadedAt: string
 }
 
@@ -44,6 +51,7 @@ export interface LoadCommit {
   readonly loadId: string
   readonly batchId: string
   readonly pipeline: string
+  readonly runId: string
   readonly entry: string
   readonly logicalDate: string
   readonly params: Readonly<Record<string, string>>

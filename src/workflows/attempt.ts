@@ -1,5 +1,12 @@
 // From a policy to Temporal's options: the server retries only lost workers, failed work is counted by attempt().
-import { ActivityCancellationType, isCancellation, sleep, type ActivityOptions } from '@temporalio/workflow'
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  sleep,
+  type ActivityOptions,
+} from '@temporalio/workflow'
 import { canRetryHelp, describeFailure, type FailureInfo } from '../pipeline/failure.ts'
 import type { Policy } from '../pipeline/policies.ts'
 
@@ -27,6 +34,10 @@ export function optionsFor(
   }
 }
 
+/** Another program that has the warehouse open is waited for: five minutes, without using up a retry. */
+const BUSY_WAITS = 30
+const BUSY_WAIT_MS = 10_000
+
 /**
  * Does work until it succeeds, fails for good, or has used up its retries. The work gets the number of the attempt,
  * from 1. A lost worker is not counted here: Temporal starts the same activity again.
@@ -36,14 +47,25 @@ export async function attempt<T>(
   work: (attemptNumber: number) => Promise<T>,
   onRetry: (attemptNumber: number, failure: FailureInfo) => void,
 ): Promise<T> {
+  let busy = 0
   for (let number = 1; ; number++) {
     try {
       return await work(number)
     } catch (error) {
+      if (isCancellation(error)) throw error
+      // Once cancellation was asked for, a worker that dies brings a time-out in its place.
+      if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the run was cancelled')
       const info = describeFailure(error)
-      if (isCancellation(error) || !canRetryHelp(info.type) || number > policy.retries) throw error
+      if (info.type === 'WarehouseBusy' && busy < BUSY_WAITS) {
+        busy++
+        onRetry(number, info)
+        await sleep(BUSY_WAIT_MS, { summary: 'another program has the warehouse open' })
+        continue
+      }
+      const failed = number - busy
+      if (!canRetryHelp(info.type) || failed > policy.retries) throw error
       onRetry(number, info)
-      await sleep(policy.retryDelayMs, { summary: `retry ${number} of ${policy.retries} after ${info.type}` })
+      await sleep(policy.retryDelayMs, { summary: `retry ${failed} of ${policy.retries} after ${info.type}` })
     }
   }
 }

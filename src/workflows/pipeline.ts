@@ -35,6 +35,7 @@ export default async function pipeline(request: RunRequest = {}): Promise<RunRep
     plan = frozen
     state.begin(frozen)
     showOutcome(frozen, 'running')
+    if (frozen.obstacle) throw failure(frozen.obstacle.type, frozen.obstacle.message)
     await withinTimeLimit(frozen, () => runSteps(frozen, state))
   } catch (error) {
     ended = error

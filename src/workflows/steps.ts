@@ -11,6 +11,9 @@ import type { RunState } from './run-state.ts'
 
 type Step<Kind extends PlannedStep['kind']> = Extract<PlannedStep, { kind: Kind }>
 
+/** More than dbt gets between SIGINT and SIGKILL. */
+const TIME_TO_END_MS = 60_000
+
 /** Temporal takes summaries of up to 400 bytes. */
 const MAX_SUMMARY_CHARS = 200
 
@@ -93,7 +96,15 @@ function ingestEntry(plan: Plan, step: Step<'ingest'>, entry: IngestEntry, state
 /** Tests of severity warn make the step warned. */
 async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<Outcome> {
   const { command, select, exclude, retries, retryDelayMs, timeoutMs, id } = step
-  const policy = { ...plan.policies.dbt, startToCloseMs: timeoutMs, retries, retryDelayMs }
+  const { dbt } = plan.policies
+  const policy = {
+    ...dbt,
+    // The activity keeps the step's time limit itself, so that dbt is ended in order and the failure counts as one.
+    startToCloseMs: timeoutMs + TIME_TO_END_MS,
+    scheduleToCloseMs: dbt.scheduleToCloseMs + timeoutMs,
+    retries,
+    retryDelayMs,
+  }
   const activity = {
     name: id,
     summary: [`dbt ${command}`, ...select].join(' '),

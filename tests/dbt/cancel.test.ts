@@ -63,6 +63,20 @@ test('cancelling a run ends dbt in the middle of a query, and the run is recorde
   ])
 })
 
+test("a step that takes longer than its timeout is ended and fails as that, without Temporal's repeating it", async () => {
+  const workspace = await makeWorkspace()
+  await startWorkerProcess(workspace)
+  await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])
+  const daily = path.join(workspace.pipelinesDir, 'daily.yml')
+  const yaml = await readFile(daily, 'utf8')
+  await writeFile(daily, yaml.replace('retries: 2, retry_delay: 30s, timeout: 10m', 'retries: 0, timeout: 6s'))
+  await writeFile(path.join(workspace.root, 'dbt/models/marts/endless.sql'), ENDLESS_MODEL)
+  const run = await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--from', 'dbt-run'])
+  expect(run.stdout).toMatch(/StepTimedOut: dbt run took longer than the step's timeout of 6\.0 s and was stopped/)
+  expect(run.code).toBe(1)
+  expect(await dbtProcesses(workspace)).toEqual([])
+})
+
 test('a worker that is killed takes its dbt along', async () => {
   const workspace = await makeWorkspace()
   const worker = await startWorkerProcess(workspace)

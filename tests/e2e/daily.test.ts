@@ -6,7 +6,7 @@ import type { RunReport } from '../../src/pipeline/report.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import { millrace, startWorkerProcess, type CliResult } from '../support/cli.ts'
 import { truthOf } from '../support/truth.ts'
-import { query, queryCount } from '../support/warehouse.ts'
+import { change, query, queryCount } from '../support/warehouse.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-18'
@@ -97,6 +97,26 @@ test('the same files are not loaded twice, a corrected file replaces its day, an
   expect(current).toEqual([{ load_id: social(again)?.loadId }])
 })
 
+test('a param that no file name uses does not make another batch, and a table moved aside is filled again', async () => {
+  const workspace = await makeWorkspace()
+  const daily = path.join(workspace.root, 'pipelines/daily.yml')
+  const yaml = await readFile(daily, 'utf8')
+  await writeFile(daily, yaml.replace('steps:', '  label: { type: string, default: a }\nsteps:'))
+  const worker = await startWorkerProcess(workspace)
+  const ingest = (label: string) => run(workspace, '--only', 'ingest', '--date', DAY, '--label', label)
+  const statuses = (report: RunReport) => report.steps[0]?.loads.map((load) => load.report?.status)
+  const { good } = truthOf('social_interactions', DAY)
+
+  expect(statuses(await ingest('a'))).toEqual(['loaded', 'loaded'])
+  expect(statuses(await ingest('b'))).toEqual(['already loaded', 'already loaded'])
+  await worker.stop()
+  expect(await queryCount(workspace, 'select count(*) from raw.social_interactions')).toBe(good)
+
+  await change(workspace, 'alter table raw.social_interactions rename to social_interactions_old')
+  await startWorkerProcess(workspace)
+  expect(statuses(await ingest('b'))).toEqual(['already loaded', 'loaded'])
+})
+
 test('a file over its limit of rejects loads nothing, and its rejects are there to look at', async () => {
   const workspace = await makeWorkspace()
   const worker = await startWorkerProcess(workspace)
@@ -153,5 +173,7 @@ test('a missing file of the day stops the run before anything is loaded', async 
   await worker.stop()
   expect(report.failure).toMatchObject({ type: 'FileMissing' })
   expect(report.failure?.message).toContain(`social_interactions-${DAY}.csv does not exist`)
-  expect(report.steps).toEqual([])
+  expect(report.steps.map(({ state }) => state)).toEqual(['skipped', 'skipped', 'skipped', 'skipped', 'succeeded'])
+  const log = await query(workspace, 'select success, failure_type from analytics_dev.dbt_refresh_log')
+  expect(log).toEqual([{ success: false, failure_type: 'FileMissing' }])
 })

@@ -61,6 +61,9 @@ test.each([
   }
   expect(await queryCount(workspace, 'select count(*) from raw.millrace_loads where replaced_by is null')).toBe(2)
   expect(await queryCount(workspace, 'select count(*) from analytics_dev.dbt_refresh_log where success')).toBe(1)
+  expect(await queryCount(workspace, 'select rows_inserted from analytics_dev.dbt_refresh_log')).toBe(
+    truthOf('viewing_logs', DAY).good + truthOf('social_interactions', DAY).good,
+  )
   expect(await queryCount(workspace, 'select count(*) from analytics_dev.mart_users')).toBe(
     await queryCount(
       workspace,

@@ -113,6 +113,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
       record: { ...record, ...FAST },
     },
     searchAttributes: true,
+    obstacle: null,
     ...change,
   }
 }
@@ -147,6 +148,7 @@ export function ingestStep(...tables: readonly string[]): PlannedStep {
       into: { schema: identifier('raw'), table: identifier(table) },
       file: `data/${table}.csv`,
       mode: 'replace',
+      params: {},
       maxRejectShare: 0,
       contract: [],
     })),

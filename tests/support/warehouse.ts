@@ -21,6 +21,18 @@ export async function query(workspace: Workspace, sql: string): Promise<Record<s
   }
 }
 
+/** Changes the file by hand, as its owner may. */
+export async function change(workspace: Workspace, sql: string): Promise<void> {
+  const instance = await DuckDBInstance.create(path.join(workspace.stateDir, 'warehouse.duckdb'))
+  const connection = await instance.connect()
+  try {
+    await connection.run(sql)
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}
+
 /** One number: `select count(*) from …`. */
 export async function queryCount(workspace: Workspace, sql: string): Promise<number> {
   const [row] = await query(workspace, sql)

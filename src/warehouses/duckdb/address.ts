@@ -1,4 +1,6 @@
 // Which DuckDB file a dbt target means, resolved as dbt-duckdb resolves it.
+import { realpathSync } from 'node:fs'
+import { homedir } from 'node:os'
 import path from 'node:path'
 import { failure } from '../../pipeline/failure.ts'
 import { identifier, isIdentifier } from '../../pipeline/identifier.ts'
@@ -26,7 +28,7 @@ export function duckdbAddress(target: ProfileTarget, projectDir: string): Duckdb
   if (typeof schema !== 'string' || !isIdentifier(schema)) {
     throw failure('ProfileInvalid', `${where}: schema must be a name of lower-case letters, digits and _`)
   }
-  const file = path.resolve(projectDir, given)
+  const file = realFile(path.resolve(projectDir, expandHome(given)))
   const stem = path.parse(file).name
   const databaseName = typeof database === 'string' && database !== '' ? database : stem
   if (DUCKDBS_OWN.has(databaseName)) {
@@ -43,5 +45,20 @@ export function duckdbAddress(target: ProfileTarget, projectDir: string): Duckdb
     concurrency: 1,
     file,
     database: databaseName,
+  }
+}
+
+/** As DuckDB itself reads a path. */
+function expandHome(given: string): string {
+  return given === '~' || given.startsWith('~/') ? path.join(homedir(), given.slice(1)) : given
+}
+
+/** One name for one file, however links lead there: two names would be opened twice, and rows lost. */
+function realFile(file: string): string {
+  try {
+    return realpathSync(file)
+  } catch {
+    const folder = path.dirname(file)
+    return folder === file ? file : path.join(realFile(folder), path.basename(file))
   }
 }

@@ -26,6 +26,7 @@ export const LEDGER_COLUMNS: Columns = [
   ['records_superseded', 'BIGINT NOT NULL'],
   ['records_rejected', 'BIGINT NOT NULL'],
   ['loaded_at', 'TIMESTAMP NOT NULL'],
+  ['run_id', 'VARCHAR NOT NULL'],
   ['replaced_by', 'VARCHAR'],
 ]
 

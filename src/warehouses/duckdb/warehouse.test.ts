@@ -26,9 +26,8 @@ async function ledger(): Promise<unknown[][]> {
 test('a load brings its rows, each with where it came from, and its row of the ledger', async () => {
   expect(await current('day 1')).toBeUndefined()
 
-  const inserted = await file.commit(['7,"a"', '8,', '9,""'])
+  await file.commit(['7,"a"', '8,', '9,""'])
 
-  expect(inserted).toBe(3)
   const origin = {
     _load_id: 'A',
     _source_file: 'in.csv',
@@ -50,6 +49,8 @@ test('a load brings its rows, each with where it came from, and its row of the l
     loaded: 3,
     superseded: 0,
     rejected: 0,
+    rejectReasons: [],
+    runId: 'run 1',
     loadedAt: '2026-11-19T02:00:00Z',
   })
 })
@@ -60,6 +61,16 @@ test('the same load committed twice is there once', async () => {
 
   expect(await rows()).toEqual(['A1', 'A2'])
   expect((await ledger()).filter(([, replacedBy]) => replacedBy === null)).toEqual([['A', null]])
+})
+
+test('a load whose rows are gone from the raw table counts as not there', async () => {
+  await file.commit(['1,a', '2,b'])
+  await file.use((_warehouse, engine) => engine.run('DELETE FROM w.raw.logs WHERE id = 2'))
+
+  expect(await current('day 1')).toBeUndefined()
+  await file.commit(['1,a', '2,b'])
+  expect(await rows()).toEqual(['A1', 'A2'])
+  expect(await current('day 1')).toMatchObject({ loadId: 'A', loaded: 2 })
 })
 
 test("another batch's load leaves the first batch's rows", async () => {

@@ -10,7 +10,14 @@ import { IS_GOOD, RECORD_COLUMN, TYPED_TABLE } from '../../ingest/typing.ts'
 import { textReader } from '../../ingest/types.ts'
 import { asCount, quoteName, quoteText, type Engine } from '../../platform/duckdb.ts'
 import { faultPoint } from '../../platform/fault.ts'
-import { LEDGER_TABLE, rejectsTable, type LoadCommit, type RefreshRow, type Warehouse } from '../warehouse.ts'
+import {
+  LEDGER_TABLE,
+  rejectsTable,
+  type CurrentLoad,
+  type LoadCommit,
+  type RefreshRow,
+  type Warehouse,
+} from '../warehouse.ts'
 import type { DuckdbAddress } from './address.ts'
 import { asDuckdbFailure } from './failure.ts'
 import { LEDGER_COLUMNS, LOADER_COLUMNS, REFRESH_LOG_COLUMNS, REJECTS_COLUMNS } from './tables.ts'
@@ -41,7 +48,7 @@ export async function openDuckdb(address: DuckdbAddress, engine: Engine): Promis
   }
   const name = (table: TableName) => quoteName(address.database, table.schema, table.table)
   return {
-    currentLoad: (table, batchId) => guarded(() => currentLoad(engine, address, table, batchId)),
+    currentLoad: (table, batchId) => guarded(() => currentLoad(engine, name, address, table, batchId)),
     commitLoad: (load) => guarded(() => inTransaction(engine, () => commitLoad(engine, name, address, load))),
     keepRejects: (load) => guarded(() => inTransaction(engine, () => insertRejects(engine, name, address, load))),
     measureMart: (check) => guarded(() => measureMart(engine, check)),
@@ -83,27 +90,47 @@ async function inTransaction<T>(engine: Engine, work: () => Promise<T>): Promise
 
 type TableSql = (table: TableName) => string
 
-async function currentLoad(engine: Engine, address: DuckdbAddress, table: TableName, batchId: string) {
-  if (!(await tableExists(engine, address, ledgerOf(table)))) return undefined
-  const ledger = quoteName(address.database, table.schema, LEDGER_TABLE)
+async function currentLoad(
+  engine: Engine,
+  name: TableSql,
+  address: DuckdbAddress,
+  table: TableName,
+  batchId: string,
+): Promise<CurrentLoad | undefined> {
+  if (!(await tableExists(engine, address, ledgerOf(table))) || !(await tableExists(engine, address, table))) {
+    return undefined
+  }
   const [row] = await engine.rows(
-    `SELECT load_id, records_read, records_loaded, records_superseded, records_rejected,
-       strftime(loaded_at, '%Y-%m-%dT%H:%M:%SZ') AS loaded_at
-     FROM ${ledger} WHERE batch_id = ? AND replaced_by IS NULL`,
+    `SELECT load_id, run_id, records_read, records_loaded, records_superseded, records_rejected,
+       strftime(loaded_at, '%Y-%m-%dT%H:%M:%SZ') AS loaded_at,
+       (SELECT count(*) FROM ${name(table)} AS raw WHERE raw._load_id = ledger.load_id) AS present
+     FROM ${name(ledgerOf(table))} AS ledger WHERE batch_id = ? AND replaced_by IS NULL`,
     [batchId],
   )
-  if (row === undefined) return undefined
+  if (row === undefined || asCount(row['present']) !== asCount(row['records_loaded'])) return undefined
+  const loadId = String(row['load_id'])
+  const reasons = await engine.rows(
+    `SELECT code, column_name, count(*) AS n FROM ${name(rejectsTable(table))} WHERE _load_id = ?
+     GROUP BY ALL ORDER BY n DESC, code LIMIT 10`,
+    [loadId],
+  )
   return {
-    loadId: String(row['load_id']),
+    loadId,
+    runId: String(row['run_id']),
     read: asCount(row['records_read']),
     loaded: asCount(row['records_loaded']),
     superseded: asCount(row['records_superseded']),
     rejected: asCount(row['records_rejected']),
+    rejectReasons: reasons.map(({ code, column_name: column, n }) => ({
+      code: String(code),
+      column: typeof column === 'string' ? column : null,
+      count: asCount(n),
+    })),
     loadedAt: String(row['loaded_at']),
   }
 }
 
-async function commitLoad(engine: Engine, name: TableSql, address: DuckdbAddress, load: LoadCommit): Promise<number> {
+async function commitLoad(engine: Engine, name: TableSql, address: DuckdbAddress, load: LoadCommit): Promise<void> {
   const ledger = name(ledgerOf(load.table))
   await createTable(engine, address, ledgerOf(load.table), LEDGER_COLUMNS)
   await ensureRawTable(engine, address, load)
@@ -145,9 +172,9 @@ async function commitLoad(engine: Engine, name: TableSql, address: DuckdbAddress
     BigInt(load.superseded),
     BigInt(load.rejects.length),
     load.loadedAt,
+    load.runId,
     null,
   ])
-  return inserted
 }
 
 /** Creates the raw table, or holds an existing one to the contract. */
@@ -178,7 +205,7 @@ async function ensureRawTable(engine: Engine, address: DuckdbAddress, { table, c
     'ContractChanged',
     `${tableText(table)} has other columns than its contract (${different.slice(0, 5).join(', ')}); ` +
       `change the table by hand (ALTER TABLE), or move it aside so that it is made anew: ` +
-      `ALTER TABLE ${tableText(table)} RENAME TO ${table.table}_old`,
+      `ALTER TABLE ${tableText(table)} RENAME TO ${table.table}_old (then run the days that were in it again)`,
   )
 }
 

@@ -1,0 +1,106 @@
+// What a pipeline file's schema alone cannot say: names that must agree with each other.
+import { z } from 'zod'
+import { resolveDate } from './logical-date.ts'
+import { didYouMean } from './near-match.ts'
+import { entryId, placeholders } from './request.ts'
+
+/** Workflow types that Millrace itself exports; a pipeline of that name would never be run as one. */
+const RESERVED_NAMES = new Set(['lease', 'alert'])
+
+/** Steps of the run itself. */
+const RESERVED_STEP_NAMES = new Set(['record'])
+
+const scalar = z.union([z.string(), z.number()])
+const paramParts = z
+  .object({ type: z.string().catch(''), default: scalar.optional().catch(undefined) })
+  .catch({ type: '' })
+const ingestParts = z
+  .object({
+    into: z.string().catch(''),
+    name: z.string().optional().catch(undefined),
+    files: z.string().catch(''),
+    columns: z.array(z.object({ name: z.unknown() })).catch([]),
+  })
+  .catch({ into: '', files: '', columns: [] })
+const stepParts = z
+  .object({ name: z.string().nullable().catch(null), ingest: z.array(ingestParts).catch([]) })
+  .catch({ name: null, ingest: [] })
+const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
+
+/** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
+const partsSchema = z
+  .object({
+    name: z.string().nullable().catch(null),
+    params: z.record(z.string(), paramParts).catch({}),
+    steps: z.array(stepParts).catch([]),
+    schedules: z.record(z.string(), scheduleParts).catch({}),
+  })
+  .catch({ name: null, params: {}, steps: [], schedules: {} })
+
+/** Everything that does not agree, each with the path of the node to blame. Takes the file as YAML reads it. */
+export function crossChecks(content: unknown, expectedName: string): { path: PropertyKey[]; message: string }[] {
+  const { name, params: declared, steps, schedules } = partsSchema.parse(content)
+  const found: { path: PropertyKey[]; message: string }[] = []
+  if (name !== null && name !== expectedName) {
+    found.push({ path: ['name'], message: `name '${name}' must be the file's own, '${expectedName}'` })
+  }
+  if (name !== null && RESERVED_NAMES.has(name)) {
+    found.push({ path: ['name'], message: `'${name}' is a workflow of Millrace itself; choose another name` })
+  }
+  const params = Object.keys(declared)
+  for (const [param, { type, default: value }] of Object.entries(declared)) {
+    if (value === undefined) continue
+    const text = String(value)
+    if (type === 'date' && resolveDate(text, 0) === undefined) {
+      found.push({ path: ['params', param, 'default'], message: `'${text}' is not yesterday, today or YYYY-MM-DD` })
+    }
+    if (type === 'int' && !/^-?\d+$/.test(text)) {
+      found.push({ path: ['params', param, 'default'], message: `'${text}' is not a whole number` })
+    }
+  }
+  const entries = new Set<string>()
+  steps.forEach((step, stepIndex) => {
+    if (step.name !== null && RESERVED_STEP_NAMES.has(step.name)) {
+      found.push({
+        path: ['steps', stepIndex, 'name'],
+        message: `'${step.name}' is a step that every run has; choose another name`,
+      })
+    }
+    step.ingest.forEach(({ into, name: own, files, columns }, entryIndex) => {
+      const entry = ['steps', stepIndex, 'ingest', entryIndex]
+      const id = entryId({ into, ...(own === undefined ? {} : { name: own }) })
+      if (into !== '' && entries.has(id)) {
+        found.push({
+          path: [...entry, 'into'],
+          message: `another entry loads into ${into}; give one of them a name of its own (name: …), so that they do not replace each other's rows`,
+        })
+      }
+      entries.add(id)
+      for (const used of placeholders(files)) {
+        if (params.includes(used)) continue
+        found.push({
+          path: [...entry, 'files'],
+          message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}`,
+        })
+      }
+      columns.forEach(({ name: column }, index) => {
+        if (typeof column !== 'string' || columns.findIndex((other) => other.name === column) === index) return
+        found.push({ path: [...entry, 'columns', index, 'name'], message: `column '${column}' stands there twice` })
+      })
+    })
+  })
+  for (const [schedule, { params: given }] of Object.entries(schedules)) {
+    for (const [param, value] of Object.entries(given)) {
+      const type = Object.hasOwn(declared, param) ? declared[param]?.type : undefined
+      if (type === undefined) {
+        found.push({
+          path: ['schedules', schedule, 'params', param],
+          message: `'${param}' is not a param of this pipeline${didYouMean(param, params)}`,
+        })
+      } else if (type === 'date' && resolveDate(String(value), 0) === undefined) {
+        found.push({ path: ['schedules', schedule, 'params', param], message: `'${String(value)}' is not a date` })
+      }
+    }
+  }
+  return found
+}
