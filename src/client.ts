@@ -5,7 +5,9 @@ import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
 import { openCli } from './cli/cli.ts'
+import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { checkCommand, dryRunCommand } from './cli/plan.ts'
+import { rejectsCommand } from './cli/rejects.ts'
 import { cancelCommand, followCommand, runCommand } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
 import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
@@ -97,6 +99,46 @@ program
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .action((pipeline: string | undefined, { target }: { target?: string }) =>
     finish(checkCommand(openCli(), pipeline, target)),
+  )
+
+program
+  .command('inspect')
+  .description('what a load would make of a CSV file; 0 clean, 1 with rejects, 2 refused')
+  .argument('<file>')
+  .option('--delimiter <char>', 'one character, or tab')
+  .option('--quote <char>', 'one character, or none')
+  .option('--escape <way>', 'of quotes inside quotes: doubled or backslash')
+  .option('--encoding <name>', 'utf-8, latin1, windows-1252 or utf-16')
+  .option('--line-end <kind>', 'lf (takes CRLF as well) or cr')
+  .option('--header <yes|no>', 'whether the first record names the columns')
+  .option('--null <text...>', 'unquoted texts that mean NULL (default: the empty one)')
+  .option('--comment <prefix>', 'lines that begin with it are no records')
+  .option('--decimal <char>', 'of numbers: . or ,')
+  .option('--skip <lines>', 'lines before the header')
+  .option('--into <table>', 'check against the contract of this raw table (its pipeline gives the dialect, too)')
+  .option('--rows', 'print the accepted records, a JSON array a line', false)
+  .option('--json', 'the verdict as JSON', false)
+  .action((file: string, flags: InspectFlags) => finish(inspectCommand(openCli, file, flags)))
+
+program
+  .command('rejects')
+  .description("the records that a day's loads rejected, by reason")
+  .argument('<pipeline>')
+  .usage('<pipeline> [--date 2026-11-18] [options]')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--into <table>', 'of this raw table only')
+  .option('--csv', 'print the records as they stood in their files', false)
+  .option('--json', 'one JSON object a line', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action(
+    (pipeline: string, flags: { target?: string; into?: string; csv: boolean; json: boolean }, command: Command) => {
+      const request: RunRequest = {
+        params: parseParams(command.args.slice(1)),
+        ...(flags.target === undefined ? {} : { target: flags.target }),
+      }
+      return finish(rejectsCommand(openCli(), pipeline, request, flags))
+    },
   )
 
 const schedule = program.command('schedules').description('what runs by itself')

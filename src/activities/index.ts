@@ -4,6 +4,7 @@ import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
 import { redactor } from '../platform/redaction.ts'
 import type { ActivityDeps } from './context.ts'
+import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
 import { createPlanRun } from './plan-run.ts'
 import { createRecordRefresh } from './record-refresh.ts'
@@ -16,6 +17,7 @@ export function createActivities(deps: ActivityDeps) {
   const runDbt = createRunDbt(deps)
   return {
     planRun: typed(createPlanRun(deps)),
+    findFiles: typed(createFindFiles(deps)),
     ingestTable: typed(createIngestTable(deps)),
     dbtRun: typed(runDbt),
     dbtTest: typed(runDbt),

@@ -1,6 +1,6 @@
 // Resolves a pipeline for one run: request, profile, manifest, contracts. Used by planRun, `check` and `--dry-run`.
 import path from 'node:path'
-import type { PipelineDefinition } from '../pipeline/definition.ts'
+import { dialectOf, type IngestDefinition, type PipelineDefinition } from '../pipeline/definition.ts'
 import type { DbtProject, IngestEntry, MartCheck, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import { runDbt } from '../dbt/command.ts'
 import { cachedManifest, findMart, martNames, readManifestFile, type Manifest } from '../dbt/manifest.ts'
@@ -128,18 +128,7 @@ function loadManifest(
 function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedRequest, manifest: Manifest): PlannedStep {
   const base = { id, onFailure: definition.on_failure, skipped }
   if (definition.ingest !== undefined) {
-    const entries = definition.ingest.map((entry): IngestEntry => {
-      const into = parseTableName(entry.into) as TableName // the schema has checked its form
-      return {
-        id: entryId(entry),
-        into,
-        file: fillIn(entry.files, resolved.params),
-        mode: entry.mode,
-        params: pickParams(resolved.params, placeholders(entry.files)),
-        maxRejectShare: entry.rejects.max_share,
-        contract: resolveContract(entry, into, manifest),
-      }
-    })
+    const entries = definition.ingest.map((entry) => planEntry(entry, resolved, manifest))
     return { ...base, kind: 'ingest', entries }
   }
   if (definition.dbt !== undefined) {
@@ -148,6 +137,32 @@ function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedReq
     return { ...base, kind: 'dbt', command, select, exclude, retries, ...durations }
   }
   return { ...base, kind: 'validate', marts: planMarts(definition.validate ?? [], manifest) }
+}
+
+function planEntry(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry {
+  const into = parseTableName(entry.into) as TableName // the schema has checked its form
+  const fill = (text: string) => fillIn(text, params)
+  const texts = [entry.files, ...Object.values(entry.add).map(String)]
+  return {
+    id: entryId(entry),
+    into,
+    files: fill(entry.files),
+    inbox: inboxOf(entry.files),
+    missing: entry.missing,
+    waitForMs: durationMs(entry.wait_for),
+    mode: entry.mode,
+    params: pickParams(params, texts.flatMap(placeholders)),
+    maxRejectShare: entry.rejects.max_share,
+    maxRejects: entry.rejects.max_rows ?? null,
+    ...resolveContract(entry, into, manifest, fill),
+    dialect: dialectOf(entry.dialect),
+    timeZone: entry.time_zone,
+  }
+}
+
+/** The folder that `files` names before its first param or wildcard: nothing is read outside of it. */
+function inboxOf(files: string): string {
+  return path.posix.dirname(files.split(/[*?{]/)[0]?.concat('x') ?? '')
 }
 
 function planMarts(

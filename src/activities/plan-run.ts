@@ -7,8 +7,8 @@ import { ApplicationFailure } from '@temporalio/common'
 import { describeFailure, failure, type FailureInfo } from '../pipeline/failure.ts'
 import { loadPipeline } from '../pipeline/load.ts'
 import { runFolder } from '../platform/workspace.ts'
-import { openLocalFile } from '../sources/local.ts'
 import type { ActivityDeps } from './context.ts'
+import { missingFiles, openEntryFiles } from './entry-files.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { makePlan } from './make-plan.ts'
 
@@ -43,20 +43,22 @@ export function createPlanRun(deps: ActivityDeps) {
           taskQueue: await deps.serveWarehouse(address),
         },
         searchAttributes: deps.searchAttributes,
-        obstacle: await missingFiles(deps.workspace.root, plan.steps),
+        obstacle: await fileObstacle(deps.workspace.root, plan.steps),
       }
     })
   }
 }
 
-/** All missing or unusable files at once, before the first of them is loaded. */
-async function missingFiles(root: string, steps: Plan['steps']): Promise<FailureInfo | null> {
+/** All missing or unusable files at once, before the first of them is loaded. Files that may be missing are not asked for. */
+async function fileObstacle(root: string, steps: Plan['steps']): Promise<FailureInfo | null> {
   const problems: ApplicationFailure[] = []
   for (const step of steps) {
     if (step.kind !== 'ingest' || step.skipped) continue
-    for (const { file } of step.entries) {
+    for (const entry of step.entries) {
       try {
-        await (await openLocalFile(root, file)).handle.close()
+        const files = await openEntryFiles(root, entry)
+        await Promise.all(files.map(({ file }) => file.handle.close()))
+        if (files.length === 0 && entry.missing === 'fail') throw missingFiles(entry)
       } catch (error) {
         if (!(error instanceof ApplicationFailure)) throw error
         problems.push(error)

@@ -9,8 +9,15 @@ function step(part: Partial<StepReport>): StepReport {
 }
 
 function load(status: LoadReport['status'], loaded: number): StepReport['loads'][number] {
-  const counts = { read: loaded + 1, loaded, superseded: 0, rejected: 1, rejectReasons: [] }
-  const names = { loadId: 'l', into: 'raw.logs', file: 'logs.csv', rejectsTable: 'raw.logs__rejects' }
+  const counts = { read: loaded + 1, loaded, superseded: 0, rejected: 1, removed: 0, rejectReasons: [] }
+  const names = {
+    loadId: 'l',
+    into: 'raw.logs',
+    file: 'logs.csv',
+    files: 1,
+    identicalFiles: [],
+    rejectsTable: 'raw.logs__rejects',
+  }
   const report = { ...names, ...counts, status, loadedAt: '2026-11-19T02:00:00Z', durationMs: 1 }
   return { into: 'raw.logs', file: 'logs.csv', state: 'succeeded', report, failure: null }
 }

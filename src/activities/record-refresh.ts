@@ -61,8 +61,15 @@ export function refreshRow(report: RunReport): RefreshRow {
     rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
     executionTimeSeconds: report.durationMs / 1000,
     notes:
-      `${report.pipeline} refresh - ${validated}` +
+      `${report.pipeline} refresh - ${validated}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }
+}
+
+/** A run of some steps only must not read like a whole one. */
+function partOf({ steps, outcome }: RunReport): string {
+  if (outcome === 'failed' || outcome === 'cancelled') return ''
+  const done = steps.filter(({ state }) => state !== 'skipped')
+  return done.length === steps.length || done.length === 0 ? '' : ` - only ${done.map(({ id }) => id).join(', ')}`
 }

@@ -9,7 +9,7 @@ import { formatDuration } from '../pipeline/duration.ts'
 import { describeFailure } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import { listPipelines, loadPipeline } from '../pipeline/load.ts'
-import type { PlannedStep, RunRequest } from '../pipeline/plan.ts'
+import type { IngestEntry, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import { makeScratchDir } from '../platform/scratch.ts'
 import { INSTALLATION, type Workspace } from '../platform/workspace.ts'
 import type { Cli } from './cli.ts'
@@ -93,18 +93,24 @@ async function emptySelections(
   return asked.filter((_, index) => counts[index] === 0).map(({ text }) => `${text} matches nothing in the dbt project`)
 }
 
+/** The plan with stand-ins for params that have no default: for commands that are about a part of it. */
+export async function draftPlan(workspace: Workspace, definition: PipelineDefinition): Promise<DraftPlan> {
+  return await withPlanningFolder(workspace, (outputDir) =>
+    draft(workspace, definition, { params: standIns(definition) }, outputDir),
+  )
+}
+
 function draft(workspace: Workspace, definition: PipelineDefinition, request: RunRequest, outputDir: string) {
   const place = { workspace, python: INSTALLATION.python, outputDir }
   return makePlan(definition, request, Date.now(), place, new AbortController().signal)
 }
 
+/** What dbt wrote stays when planning fails, because messages name its log; the next worker start clears it. */
 async function withPlanningFolder<T>(workspace: Workspace, work: (outputDir: string) => Promise<T>): Promise<T> {
   const folder = await makeScratchDir(workspace.stateDir)
-  try {
-    return await work(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const result = await work(folder)
+  await rm(folder, { recursive: true, force: true })
+  return result
 }
 
 /** Values for params without a default, so that a check needs none. */
@@ -127,10 +133,11 @@ function stepPlanLines(step: PlannedStep): string[] {
   switch (step.kind) {
     case 'ingest':
       return step.entries.flatMap((entry) => [
-        head(`${entry.file} → ${tableText(entry.into)} (${entry.mode})`),
-        ...entry.contract.map(({ name, type, origin }) =>
-          color.dim(`     ${' '.repeat(12)}${pad(name, 28)}${pad(columnTypeText(type), 14)}${origin}`),
-        ),
+        head(`${entry.files} → ${tableText(entry.into)} (${describeMode(entry)})`),
+        ...(entry.contract?.map(({ name, type, origin }) => columnLine(name, columnTypeText(type), origin)) ?? [
+          columnLine('all columns', 'string', 'the header of the first load'),
+        ]),
+        ...entry.added.map(({ name, type }) => columnLine(name, columnTypeText(type), 'added')),
       ])
     case 'dbt': {
       const selection = step.select.length === 0 ? '' : ` --select ${step.select.join(' ')}`
@@ -147,4 +154,18 @@ function stepPlanLines(step: PlannedStep): string[] {
         head(`${mart} (${relation.schema}.${relation.name}) by ${key.join(', ')}`),
       )
   }
+}
+
+function columnLine(name: string, type: string, origin: string): string {
+  return color.dim(`     ${' '.repeat(12)}${pad(name, 28)}${pad(type, 14)}${origin}`)
+}
+
+function describeMode({ mode, key, rawAsText }: IngestEntry): string {
+  const what = {
+    replace: "replaces the date's rows",
+    append: 'appends what is new',
+    upsert: `one row per ${key.join(', ')}`,
+    snapshot: 'replaces all rows',
+  }[mode]
+  return rawAsText ? `${what}, kept as text` : what
 }

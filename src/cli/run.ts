@@ -1,6 +1,7 @@
 // `millrace run`, `follow` and `cancel`: runs on a server that is up.
 import path from 'node:path'
-import { describeFailure } from '../pipeline/failure.ts'
+import { WorkflowNotFoundError } from '@temporalio/client'
+import { describeFailure, failure } from '../pipeline/failure.ts'
 import type { RunRequest } from '../pipeline/plan.ts'
 import type { Outcome } from '../pipeline/report.ts'
 import { runFolder } from '../platform/workspace.ts'
@@ -45,7 +46,7 @@ export async function runCommand(
 export async function followCommand(cli: Cli, workflowId: string, json: boolean): Promise<number> {
   const connected = await cli.connect()
   try {
-    const { type } = await connected.client.workflow.getHandle(workflowId).describe()
+    const { type } = await describeRun(connected, workflowId)
     return await followToEnd(cli, connected, workflowId, type, outputMode(json), abortOnSignal())
   } finally {
     await connected.connection.close()
@@ -54,13 +55,32 @@ export async function followCommand(cli: Cli, workflowId: string, json: boolean)
 
 /** Asks for cancellation; the run then ends what is under way and records itself. */
 export async function cancelCommand(cli: Cli, workflowId: string): Promise<number> {
-  const { client, connection } = await cli.connect()
+  const connected = await cli.connect()
+  const { client, connection } = connected
   try {
+    const { status } = await describeRun(connected, workflowId)
+    if (status.name !== 'RUNNING') {
+      say(`${workflowId} has already ended (${status.name.toLowerCase().replaceAll('_', ' ')})`)
+      return 0
+    }
     await client.workflow.getHandle(workflowId).cancel()
     say(`asked ${workflowId} to cancel; see it end: npx millrace follow ${workflowId}`)
     return 0
   } finally {
     await connection.close()
+  }
+}
+
+/** Fails with RequestInvalid for an id that the server does not know. */
+async function describeRun({ client, server }: ConnectedClient, workflowId: string) {
+  try {
+    return await client.workflow.getHandle(workflowId).describe()
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error
+    throw failure(
+      'RequestInvalid',
+      `there is no run '${workflowId}'; ids are printed when a run starts, and listed in the Temporal UI${server.uiUrl === undefined ? '' : `, ${server.uiUrl}`}`,
+    )
   }
 }
 

@@ -6,7 +6,7 @@ import { applySchedules, ownedSchedules, type AppliedSchedule } from '../schedul
 import { desiredSchedules, OWNER_KEY } from '../schedules/desired.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import type { Cli } from './cli.ts'
-import { color, pad, say } from './terminal.ts'
+import { color, pad, say, sayError } from './terminal.ts'
 
 const ID_WIDTH = 22
 
@@ -67,8 +67,13 @@ export async function unpauseCommand(cli: Cli, id: string): Promise<number> {
 /** One run now, unless one of this schedule is under way. */
 export async function triggerCommand(cli: Cli, id: string): Promise<number> {
   return await withSchedule(cli, id, async (handle) => {
+    const { state } = await handle.describe()
     await handle.trigger(ScheduleOverlapPolicy.SKIP)
     say(`${id} was triggered; its run stands in the Temporal UI`)
+    if (state.paused)
+      sayError(
+        `${id} is paused${state.note === undefined ? '' : ` (${state.note})`}: this one run is tried all the same`,
+      )
   })
 }
 

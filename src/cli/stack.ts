@@ -32,7 +32,10 @@ export async function startCommand(cli: Cli): Promise<number> {
   const abort = abortOnSignal()
   const other = cli.environment.temporalConfigured ? undefined : await findDevServer(cli.workspace)
   if (other !== undefined && hasOtherOwner(other)) {
-    say(`already up (process ${other.ownerPid}): ${other.uiUrl}`)
+    say(
+      `already up: ${other.uiUrl}`,
+      color.dim(`process ${other.ownerPid} runs it; Ctrl+C there, or kill ${other.ownerPid}, ends it`),
+    )
     return 0
   }
   return await withServer(cli, async (connected, devServer) => {

@@ -63,11 +63,15 @@ export function parseParams(args: readonly string[]): Record<string, string> {
     const arg = args[at] ?? ''
     const match = /^--([a-z_]\w*)(?:=(.*))?$/.exec(arg)
     const value = match?.[2] ?? args[at + 1]
-    if (match?.[1] === undefined || value === undefined || value.startsWith('--')) {
+    if (match?.[1] === undefined) {
       throw failure(
         'RequestInvalid',
-        `'${arg}' is not understood; params are given as --name value, e.g. --date 2026-11-18`,
+        `'${arg}' is not understood; params are given as --name value, e.g. --date 2026-11-18 ` +
+          '(behind npm run start-workflow, first of all a --)',
       )
+    }
+    if (value === undefined || value.startsWith('--')) {
+      throw failure('RequestInvalid', `${arg} needs a value, e.g. ${arg} 2026-11-18; for options see --help`)
     }
     if (match[2] === undefined) at++
     params[match[1]] = value

@@ -3,6 +3,7 @@ import { formatDuration } from '../pipeline/duration.ts'
 import {
   countsText,
   formatCount,
+  loadedText,
   type LoadProgress,
   type LoadReport,
   type MartReport,
@@ -143,17 +144,21 @@ function loadDetail(load: LoadProgress, dim: boolean): string {
 
 function loadReportDetail(report: LoadReport): string {
   const name = pad(report.into, NAME_WIDTH)
-  if (report.status === 'already loaded') {
-    const when = report.loadedAt.replace('T', ' ').slice(0, 16)
-    return `${name}already loaded ${color.dim(`(${formatCount(report.loaded)} records, ${when})`)}`
+  switch (report.status) {
+    case 'already loaded': {
+      const when = report.loadedAt.replace('T', ' ').slice(0, 16)
+      return `${name}already loaded ${color.dim(`(${formatCount(report.loaded)} records, ${when})`)}`
+    }
+    case 'skipped':
+      return `${name}${color.dim('skipped: no file')}`
+    case 'newer snapshot':
+      return `${name}${color.dim('left as it is: it holds the snapshot of a later date')}`
+    case 'loaded': {
+      const [loaded = '', ...rest] = loadedText(report)
+      const told = rest.map((text) => (text === '0 rejected' ? color.dim(text) : color.yellow(text)))
+      return name + pad(`${formatCount(report.read)} read`, 13) + pad(loaded, 15) + told.join('  ')
+    }
   }
-  const rejected = `${formatCount(report.rejected)} rejected`
-  return (
-    name +
-    pad(`${formatCount(report.read)} read`, 13) +
-    pad(`${formatCount(report.loaded)} loaded`, 15) +
-    (report.rejected > 0 ? color.yellow(rejected) : color.dim(rejected))
-  )
 }
 
 function dbtDetails({ dbt }: StepReport): string[] {
@@ -209,7 +214,8 @@ function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress
       }
       const share = current.totalBytes === 0 ? 1 : current.doneBytes / current.totalBytes
       const megabytes = `${(current.doneBytes / 1e6).toFixed(1)} of ${(current.totalBytes / 1e6).toFixed(1)} MB`
-      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${current.phase} ${megabytes}`
+      const records = current.records === 0 ? '' : `, ${formatCount(current.records)} records`
+      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${current.phase} ${megabytes}${records}`
     })
   }
   const current = [...progress].find(([id]) => id.startsWith(`${step.id}/`))?.[1]

@@ -1,35 +1,29 @@
 // Rejects: records that were not loaded, each with its reason and where its bytes stand in the file.
-import { StringDecoder } from 'node:string_decoder'
-import type { RejectReason } from '../pipeline/report.ts'
+import { decode } from './csv/scan.ts'
+import type { Dialect } from '../pipeline/dialect.ts'
 
-export interface Reject {
-  readonly recordNumber: number
-  readonly line: number
-  readonly byteOffset: number
-  readonly code: string
-  readonly column: string | null
-  readonly message: string
-  /** The record's bytes as UTF-8, cut at 8 KiB. */
-  readonly rawText: string
-}
+/** Columns of a reject as the engine hands it to a warehouse (typing.ts), in this order, in DuckDB's types. */
+export const REJECT_COLUMNS = [
+  ['_source_record', 'BIGINT'],
+  ['line', 'BIGINT'],
+  ['byte_offset', 'BIGINT'],
+  ['code', 'VARCHAR'],
+  ['column_name', 'VARCHAR'],
+  ['message', 'VARCHAR'],
+  ['raw_text', 'VARCHAR'],
+] as const
 
 const MAX_RAW_BYTES = 8 * 1024
-const MAX_REASONS = 10
 
-export function rawText(bytes: Buffer): string {
-  const text =
-    bytes.length <= MAX_RAW_BYTES
-      ? bytes.toString('utf8')
-      : // Leaves out the half of a character at the cut.
-        new StringDecoder('utf8').write(bytes.subarray(0, MAX_RAW_BYTES))
-  return text.replaceAll('\0', '\u2400')
+/** A record's bytes as a text to look at: cut at 8 KiB, NUL made visible. */
+export function rawText(bytes: Buffer, dialect: Pick<Dialect, 'encoding'>): string {
+  const cut = bytes.length <= MAX_RAW_BYTES ? bytes : withoutHalfCharacter(bytes.subarray(0, MAX_RAW_BYTES))
+  return decode(cut, dialect).replaceAll('\0', '\u2400')
 }
 
-/** The commonest reasons first. */
-export function groupByReason(rejects: readonly Reject[]): RejectReason[] {
-  const groups = Map.groupBy(rejects, ({ code, column }) => JSON.stringify([code, column]))
-  return [...groups.values()]
-    .map((group) => ({ code: group[0]?.code ?? '', column: group[0]?.column ?? null, count: group.length }))
-    .sort((a, b) => b.count - a.count)
-    .slice(0, MAX_REASONS)
+/** Leaves out the half of a UTF-8 character at the cut. */
+function withoutHalfCharacter(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > bytes.length - 4 && ((bytes[end - 1] ?? 0) & 0xc0) === 0x80) end--
+  return ((bytes[end - 1] ?? 0) & 0xc0) === 0xc0 ? bytes.subarray(0, end - 1) : bytes.subarray(0, end)
 }

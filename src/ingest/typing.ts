@@ -1,108 +1,187 @@
-// Stage 3 of a load: DuckDB reads the scanned file as text, each value is checked against its type's pattern, then cast.
-import type { ContractColumn } from '../pipeline/plan.ts'
+// The SQL of a load's second stage: DuckDB reads canonical records as text, each value is checked, then cast.
 import { columnTypeText } from '../pipeline/column-type.ts'
-import { failure } from '../pipeline/failure.ts'
-import { asCount, quoteName, quoteText, type Engine } from '../platform/duckdb.ts'
-import { MAX_RECORD_BYTES } from './csv/scan.ts'
-import { describeExpected, textReader, type TextReader } from './types.ts'
+import type { ContractColumn } from '../pipeline/plan.ts'
+import { quoteName, quoteText } from '../platform/duckdb.ts'
+import { MEBIBYTE, type Dialect } from '../pipeline/dialect.ts'
+import { REJECT_COLUMNS } from './rejects.ts'
+import { describeExpected, textReader, valueOf, type ReadingRules } from './types.ts'
 
-/** A file that DuckDB may read with a fixed dialect: every record sound, all line ends alike. */
-export interface CleanFile {
-  readonly path: string
-  /** The columns in the file's order. */
-  readonly header: readonly string[]
-  /** Whether each record begins with its number in the original file (a copy) or is simply the n-th (the original). */
-  readonly numbered: boolean
-  readonly records: number
+/** A column of the raw table that comes from the file, and which of a record's fields holds it. */
+export interface TypedColumn extends ContractColumn {
+  /** Counted from 0; undefined where the file does not have this optional column. */
+  readonly field: number | undefined
 }
 
-/** A value that is not of its column's type. */
-export interface TypeReject {
-  readonly recordNumber: number
+/** A column that no file has. */
+export interface ConstantColumn {
+  readonly name: string
+  readonly value: { readonly kind: 'text'; readonly text: string } | { readonly kind: 'source file' | 'source record' }
+  readonly duckdbType: string
+}
+
+/** How the records of one file become rows. */
+export interface RowShape {
+  readonly columns: readonly TypedColumn[]
+  /** The table keeps the texts; they are checked all the same. */
+  readonly rawAsText: boolean
+  readonly rules: ReadingRules
+  readonly constants: readonly ConstantColumn[]
+}
+
+/** A file's records as they come out of the pipe (read-thread.ts). */
+export interface PipedFile {
+  readonly pipe: string
+  readonly fields: number
+  readonly dialect: Dialect
+  /** As it stands in `_source_file`. */
+  readonly name: string
+}
+
+/** DuckDB's type of a column in the raw table. */
+export function rawType(column: ContractColumn, rawAsText: boolean): string {
+  return rawAsText ? 'VARCHAR' : textReader(column.type).duckdbType
+}
+
+/** Every name of the raw table's row, in the order of rowsQuery. */
+export function rowNames(shape: RowShape): string[] {
+  return [...shape.columns, ...shape.constants].map(({ name }) => name)
+}
+
+/** The rows of the file's good records, in its order. */
+export function rowsQuery(shape: RowShape, file: PipedFile): string {
+  const values = shape.columns.map(({ name }, index) => `${shape.rawAsText ? 't' : 'v'}${index} AS ${quoteName(name)}`)
+  const constants = shape.constants.map(
+    ({ name, value, duckdbType }) => `${constantValue(value, file)}::${duckdbType} AS ${quoteName(name)}`,
+  )
+  const faults = shape.columns.flatMap((column, index) => faultsOf(column, index, shape))
+  const good = faults.map(({ isBad }) => `(${isBad}) IS NOT TRUE`)
+  return `SELECT ${[...values, ...constants].join(', ')}
+    FROM ${typedFields(shape, file, ['n'])}
+    ${good.length === 0 ? '' : `WHERE ${good.join(' AND ')}`}`
+}
+
+/**
+ * REJECT_COLUMNS and `_source_file` of the file's rejects; the pipe must carry the records' origins. `isKeyFault` is a
+ * condition over the record number `n` that finds good rows whose key is rejected.
+ */
+export function rejectsQuery(shape: RowShape, file: PipedFile, key: readonly string[], isKeyFault: string): string {
+  const faults = shape.columns.flatMap((column, index) => faultsOf(column, index, shape))
+  const keyFault = {
+    isBad: 'is_key_fault',
+    code: 'duplicate key',
+    column: key.join(', '),
+    message: "'another record of the load has the same key'",
+  }
+  const pick = (of: (fault: Fault) => string) =>
+    `CASE ${[...faults, keyFault].map((fault) => `WHEN ${fault.isBad} THEN ${of(fault)}`).join(' ')} END`
+  const found = `CASE WHEN code IS NOT NULL THEN {'code': code, 'column_name': NULL, 'message': message} ELSE ${pick(
+    (fault) =>
+      `{'code': ${quoteText(fault.code)}, 'column_name': ${quoteText(fault.column)}, 'message': ${fault.message}}`,
+  )} END`
+  const names = REJECT_COLUMNS.map(([name]) => name)
+  return `SELECT ${names.join(', ')}, ${quoteText(file.name)} AS _source_file
+    FROM (SELECT n AS _source_record, line, byte_offset, raw_text, unnest(${found})
+      FROM (SELECT *, ${isKeyFault} AS is_key_fault
+        FROM ${typedFields(shape, file, ['n', 'line', 'byte_offset', 'code', 'message', 'raw_text'])}))
+    WHERE code IS NOT NULL`
+}
+
+/** SQL of every value that a rule names, each with what to say where it is none: such a rule would hold for any record. */
+export function ruleValues({ columns, rules }: RowShape): { readonly sql: string; readonly problem: string }[] {
+  return columns.flatMap(({ name, type, accepted = [], min, max }) =>
+    [...accepted, min, max]
+      .filter((text) => text !== undefined)
+      .map((text) => ({
+        sql: valueOf(quoteText(text), textReader(type, rules)),
+        problem: `rules of column '${name}': '${text}' is not ${describeExpected(columnTypeText(type))}`,
+      })),
+  )
+}
+
+interface Fault {
+  /** SQL that is true for a bad record; NULL is not. */
+  readonly isBad: string
+  readonly code: string
   readonly column: string
+  /** SQL of a text. */
   readonly message: string
 }
 
-/** Name of the table that typing leaves in the engine, and of its two columns besides the contract's. */
-export const TYPED_TABLE = 'typed'
-export const RECORD_COLUMN = '_source_record'
-const BAD_COLUMN = '_bad_column'
-const BAD_VALUE = '_bad_value'
-/** SQL condition over TYPED_TABLE: the rows to load. */
-export const IS_GOOD = `${BAD_COLUMN} IS NULL`
+/** In the order in which they are looked for: a value that is none first, then the column's rules. */
+function faultsOf(column: TypedColumn, index: number, { rules }: RowShape): Fault[] {
+  const { type, notNull, accepted, min, max } = column
+  const text = `t${index}`
+  const value = `v${index}`
+  const named = (isBad: string, code: string, message: string): Fault => ({ isBad, code, column: column.name, message })
+  const saying = (what: string) => `'''' || left(${text}, ${MAX_SHOWN_CHARS}) || ${quoteText(`' ${what}`)}`
+  const faults: Fault[] = []
+  if (column.field !== undefined && type.kind !== 'string') {
+    const typeText = columnTypeText(type)
+    faults.push(
+      named(
+        `${text} IS NOT NULL AND ${value} IS NULL`,
+        `not ${typeText}`,
+        saying(`is not ${describeExpected(typeText)}`),
+      ),
+    )
+  }
+  if (notNull) faults.push(named(`${text} IS NULL`, 'is null', "'a value is missing that must be there'"))
+  const reader = textReader(type, rules)
+  const literal = (wanted: string) => valueOf(quoteText(wanted), reader)
+  if (accepted !== undefined) {
+    const list = accepted.map(literal).join(', ')
+    faults.push(named(`${value} NOT IN (${list})`, 'not accepted', saying(`is none of ${accepted.join(', ')}`)))
+  }
+  if (min !== undefined)
+    faults.push(named(`${value} < ${literal(min)}`, 'below minimum', saying(`is less than ${min}`)))
+  if (max !== undefined)
+    faults.push(named(`${value} > ${literal(max)}`, 'above maximum', saying(`is more than ${max}`)))
+  return faults
+}
 
 const MAX_SHOWN_CHARS = 200
 
 /**
- * Fills TYPED_TABLE and returns the rejects. Fails with CountsDisagree when DuckDB's reader counts other records than
- * our scanner did: then one of the two has misread the file, and nothing may be loaded.
+ * Each column's text `t0` and its value `v0` behind the prefix. Two steps, so that a text is cast once however often its
+ * value is looked at; the statement must run without filter push-down (load-stream.ts), which would undo that.
  */
-export async function typeFile(
-  engine: Engine,
-  file: CleanFile,
-  contract: readonly ContractColumn[],
-): Promise<TypeReject[]> {
-  await engine.run(`CREATE OR REPLACE TABLE ${TYPED_TABLE} AS ${typedQuery(file, contract)}`)
-  const [counted] = await engine.rows(`SELECT count(*) AS records FROM ${TYPED_TABLE}`)
-  const records = asCount(counted?.['records'])
-  if (records !== file.records) {
-    throw failure(
-      'CountsDisagree',
-      `${file.path}: our scan found ${file.records} sound records, DuckDB's reader ${records}; ` +
-        `nothing was loaded. Please report this file as a bug of Millrace`,
-    )
-  }
-  const rejects = await engine.rows(
-    `SELECT ${RECORD_COLUMN}, ${BAD_COLUMN}, ${BAD_VALUE} FROM ${TYPED_TABLE} WHERE ${BAD_COLUMN} IS NOT NULL ORDER BY 1`,
-  )
-  const types = new Map(contract.map(({ name, type }) => [String(name), columnTypeText(type)]))
-  return rejects.map((row) => {
-    const column = String(row[BAD_COLUMN])
-    const expected = describeExpected(types.get(column) ?? 'known type')
-    return {
-      recordNumber: asCount(row[RECORD_COLUMN]),
-      column,
-      message: `'${String(row[BAD_VALUE]).slice(0, MAX_SHOWN_CHARS)}' is not ${expected}`,
-    }
+function typedFields({ columns, rules }: RowShape, file: PipedFile, prefix: readonly string[]): string {
+  const texts = columns.flatMap(({ field, type }, index) => {
+    const source = field === undefined ? 'NULL::VARCHAR' : `f${field}`
+    return [`${source} AS t${index}`, `${textReader(type, rules).candidate(source)} AS c${index}`]
   })
+  const values = columns.flatMap(({ type }, index) => {
+    const reader = textReader(type, rules)
+    return [`t${index}`, `${valueOf(`t${index}`, reader, `c${index}`)}::${reader.duckdbType} AS v${index}`]
+  })
+  return `(SELECT ${[...prefix, ...values].join(', ')}
+    FROM (SELECT ${[...prefix, ...texts].join(', ')} FROM ${readPipe(file, prefix)}))`
 }
 
-function typedQuery(file: CleanFile, contract: readonly ContractColumn[]): string {
-  const recordNumber = file.numbered ? `${quoteName(RECORD_COLUMN)}::BIGINT` : 'row_number() OVER ()'
-  const columns = contract.map(({ name, type }) => ({
-    name: quoteText(name),
-    text: quoteName(name),
-    value: quoteName(`_value_${name}`),
-    reader: textReader(type),
-  }))
-  const values = columns.map(({ text, value, reader }) => `${text}, ${valueOf(text, reader)} AS ${value}`)
-  const faults = columns.filter(({ reader }) => reader.duckdbType !== 'VARCHAR')
-  const pick = (result: 'name' | 'text') =>
-    faults.length === 0
-      ? 'NULL::VARCHAR'
-      : `CASE ${faults.map((fault) => `WHEN ${fault.text} IS NOT NULL AND ${fault.value} IS NULL THEN ${fault[result]}`).join(' ')} END`
-  return `SELECT ${RECORD_COLUMN}, ${columns.map(({ text, value }) => `${value} AS ${text}`).join(', ')},
-      ${pick('name')} AS ${BAD_COLUMN}, ${pick('text')} AS ${BAD_VALUE}
-    FROM (SELECT ${recordNumber} AS ${RECORD_COLUMN}, ${values.join(', ')} FROM ${readerCall(file)})`
-}
-
-/**
- * The text's value, NULL where it has none. Only texts of the right form are cast: DuckDB reads `10:00:00 CET`, and then
- * every text behind it that names no offset as Central European Time, too.
- */
-function valueOf(text: string, { pattern, cast, duckdbType }: TextReader): string {
-  const value = `${cast(text)}::${duckdbType}`
-  return pattern === undefined ? value : `CASE WHEN regexp_full_match(${text}, ${quoteText(pattern)}) THEN ${value} END`
+function constantValue(value: ConstantColumn['value'], file: PipedFile): string {
+  switch (value.kind) {
+    case 'text':
+      return quoteText(value.text)
+    case 'source file':
+      return quoteText(file.name)
+    case 'source record':
+      return 'n'
+  }
 }
 
 /** Everything about the dialect is said; nothing is left for the reader to guess. */
-function readerCall(file: CleanFile): string {
-  const columns = [...(file.numbered ? [RECORD_COLUMN] : []), ...file.header]
-  const struct = columns.map((column) => `${quoteText(column)}: 'VARCHAR'`).join(', ')
+function readPipe(file: PipedFile, prefix: readonly string[]): string {
+  const numbers = new Set(['n', 'line', 'byte_offset'])
+  const fields = Array.from({ length: file.fields }, (_, index) => `f${index}`)
+  const struct = [...prefix, ...fields]
+    .map((name) => `${quoteText(name)}: '${numbers.has(name) ? 'BIGINT' : 'VARCHAR'}'`)
+    .join(', ')
+  // Quotes and accents can make a record longer than it was; the raw text may stand before it.
+  const longest = 2 * file.dialect.maxRecordBytes + 64 * 1024
   const options = [
     `columns = {${struct}}`,
     'auto_detect = false',
-    `header = ${file.numbered ? 'false' : 'true'}`,
+    'header = false',
     "delim = ','",
     `quote = '"'`,
     `escape = '"'`,
@@ -110,17 +189,16 @@ function readerCall(file: CleanFile): string {
     // So that a quoted "" stays the empty string.
     'allow_quoted_nulls = false',
     'strict_mode = true',
-    `max_line_size = ${MAX_RECORD_BYTES + 64}`,
-    // Else the file's name is read, too: `.gz` unpacked, and a folder `date=2026-01-05` put over the column `date`.
+    String.raw`new_line = '\n'`,
+    `max_line_size = ${longest}`,
+    `buffer_size = ${Math.max(longest, 8 * MEBIBYTE)}`,
     "compression = 'none'",
     'hive_partitioning = false',
-    // Else the first line end decides, and in a copy (no header) that may be one inside quotes.
-    ...(file.numbered ? [String.raw`new_line = '\n'`] : []),
   ]
-  return `read_csv(${quoteText(literalPath(file.path))}, ${options.join(', ')})`
+  return `read_csv(${quoteText(literalPath(file.pipe))}, ${options.join(', ')})`
 }
 
-/** DuckDB takes every path for a glob: `logs[1].csv` would be read from `logs1.csv`. */
+/** DuckDB takes every path for a glob: a folder `[a]` would be looked for as `a`. */
 function literalPath(path: string): string {
   return path.replaceAll(/[[*?]/g, '[$&]')
 }

@@ -14,14 +14,16 @@ const scalar = z.union([z.string(), z.number()])
 const paramParts = z
   .object({ type: z.string().catch(''), default: scalar.optional().catch(undefined) })
   .catch({ type: '' })
+const columnNames = z.array(z.object({ name: z.unknown() }))
 const ingestParts = z
   .object({
     into: z.string().catch(''),
     name: z.string().optional().catch(undefined),
     files: z.string().catch(''),
-    columns: z.array(z.object({ name: z.unknown() })).catch([]),
+    add: z.record(z.string(), z.unknown()).catch({}),
+    columns: z.union([columnNames, z.object({ list: columnNames })]).catch([]),
   })
-  .catch({ into: '', files: '', columns: [] })
+  .catch({ into: '', files: '', add: {}, columns: [] })
 const stepParts = z
   .object({ name: z.string().nullable().catch(null), ingest: z.array(ingestParts).catch([]) })
   .catch({ name: null, ingest: [] })
@@ -66,7 +68,7 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         message: `'${step.name}' is a step that every run has; choose another name`,
       })
     }
-    step.ingest.forEach(({ into, name: own, files, columns }, entryIndex) => {
+    step.ingest.forEach(({ into, name: own, files, add, columns }, entryIndex) => {
       const entry = ['steps', stepIndex, 'ingest', entryIndex]
       const id = entryId({ into, ...(own === undefined ? {} : { name: own }) })
       if (into !== '' && entries.has(id)) {
@@ -76,16 +78,21 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         })
       }
       entries.add(id)
-      for (const used of placeholders(files)) {
-        if (params.includes(used)) continue
-        found.push({
-          path: [...entry, 'files'],
-          message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}`,
-        })
+      const texts = [
+        { path: [...entry, 'files'], text: files },
+        ...Object.entries(add).map(([column, text]) => ({ path: [...entry, 'add', column], text: String(text) })),
+      ]
+      for (const { path, text } of texts) {
+        for (const used of placeholders(text)) {
+          if (params.includes(used)) continue
+          found.push({ path, message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}` })
+        }
       }
-      columns.forEach(({ name: column }, index) => {
-        if (typeof column !== 'string' || columns.findIndex((other) => other.name === column) === index) return
-        found.push({ path: [...entry, 'columns', index, 'name'], message: `column '${column}' stands there twice` })
+      const list = Array.isArray(columns) ? columns : columns.list
+      const place = [...entry, 'columns', ...(Array.isArray(columns) ? [] : ['list'])]
+      list.forEach(({ name: column }, index) => {
+        if (typeof column !== 'string' || list.findIndex((other) => other.name === column) === index) return
+        found.push({ path: [...place, index, 'name'], message: `column '${column}' stands there twice` })
       })
     })
   })

@@ -1,5 +1,7 @@
 // What a pipeline file may say (zod), as written. load.ts turns a file into this; schema/pipeline.schema.json is made from it.
 import { z } from 'zod'
+import { cronProblem } from './cron.ts'
+import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { DURATION_PATTERN } from './duration.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
 
@@ -11,6 +13,8 @@ const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as
 const share = z.number().min(0).max(1)
 const count = z.int().min(0)
 const nonEmptyText = z.string().min(1)
+/** A record must fit into the engine's read buffer. */
+const MAX_BYTES = 64 * MEBIBYTE
 
 const param = z
   .strictObject({
@@ -22,10 +26,68 @@ const param = z
   })
   .describe('A value that a run is started with, used as {name}')
 
-const column = z.strictObject({
-  name: identifier,
-  type: nonEmptyText.describe('string, int, float, numeric(p,s), boolean, date, timestamp, time or json'),
-})
+const column = z
+  .strictObject({
+    name: nonEmptyText.describe("As the file's header says it"),
+    rename: identifier.optional().describe('What the raw table calls it'),
+    type: nonEmptyText
+      .default('string')
+      .describe('string, int, float, numeric(p,s), boolean, date, timestamp, time or json'),
+    optional: z.boolean().default(false).describe('A file may do without it; its rows have NULL there'),
+  })
+  .refine(({ name, rename }) => rename !== undefined || isIdentifier(name), {
+    message: 'expected lower-case letters, digits and _, or a `rename` of that kind beside it',
+    path: ['name'],
+  })
+
+const extraColumns = z
+  .enum(['strict', 'ignore_extra', 'evolve'])
+  .describe('What becomes of columns that only the file has: refused, left out, or added to the raw table as text')
+const columnList = z.array(column).min(1)
+
+/** `match` alone, a list alone, or both. */
+const columns = z.union(
+  [extraColumns, columnList, z.strictObject({ match: extraColumns.default('strict'), list: columnList })],
+  'expected a list of columns such as { name: id, type: int }, one of strict, ignore_extra, evolve, or { match: …, list: … }',
+)
+
+const dialect = z
+  .strictObject({
+    delimiter: z.string().default(',').describe('One character; "\\t" for a tab'),
+    quote: z
+      .union([z.string(), z.literal(false)], 'expected one character, or false')
+      .default('"')
+      .describe('false: no field is ever quoted'),
+    escape: z.enum(['doubled', 'backslash']).default('doubled'),
+    encoding: z.enum(ENCODINGS).default('utf-8'),
+    line_end: z.enum(['lf', 'cr']).default('lf').describe('lf takes CRLF as well'),
+    header: z.boolean().default(true).describe('false: the columns come in the order of the contract'),
+    null: z
+      .union([z.string(), z.array(z.string())], 'expected a text or a list of texts; the word NULL needs quotes, too')
+      .default('')
+      .describe('Unquoted texts that mean NULL'),
+    comment: z.string().optional().describe('Lines that begin with it are no records'),
+    decimal: z.enum(['.', ',']).default('.'),
+    skip: count.default(0).describe('Lines before the header that do not belong to the table'),
+    max_field: z.int().min(1).max(MAX_BYTES).default(DEFAULT_DIALECT.maxFieldBytes).describe('In bytes'),
+    max_record: z.int().min(1).max(MAX_BYTES).default(DEFAULT_DIALECT.maxRecordBytes).describe('In bytes'),
+  })
+  .superRefine((written, context) => {
+    for (const { key, message } of dialectProblems(dialectOf(written))) {
+      context.addIssue({ code: 'custom', path: [key], message })
+    }
+  })
+  .describe('How the files are written; never guessed')
+
+const scalarValue = z.union([z.string(), z.number(), z.boolean()], 'expected a text, a number, true or false')
+const rule = z
+  .strictObject({
+    not_null: z.boolean().default(false),
+    accepted: z.array(scalarValue).min(1).optional(),
+    min: scalarValue.optional(),
+    max: scalarValue.optional(),
+  })
+  .describe('A record that breaks it is rejected')
 
 const ingestEntry = z
   .strictObject({
@@ -34,15 +96,64 @@ const ingestEntry = z
       .string()
       .refine((text) => parseTableName(text) !== undefined, 'expected schema.table in lower-case letters, digits and _')
       .describe('The raw table, a source of the dbt project'),
-    files: nonEmptyText.describe('Path of the file below the workspace, with {params}'),
+    files: nonEmptyText.describe('Path below the workspace, with {params}; * and ? match several files'),
+    missing: z.enum(['fail', 'skip', 'wait']).default('fail').describe('When there is no such file'),
+    wait_for: duration.default('6h').describe('How long `missing: wait` waits'),
     mode: z
-      .enum(['replace'])
+      .enum(['replace', 'append', 'upsert', 'snapshot'])
       .default('replace')
-      .describe("replace: this load takes the place of its batch's earlier one"),
+      .describe(
+        "replace: takes the place of its batch's earlier load; append: adds what was never loaded; " +
+          'upsert: one row per key; snapshot: takes the place of all earlier loads of this entry',
+      ),
+    key: z.array(identifier).min(1).optional().describe('Columns that identify a row'),
+    duplicates: z
+      .enum(['reject', 'keep_first', 'keep_last'])
+      .default('reject')
+      .describe('What becomes of records with the same key in one load'),
+    newest_by: identifier.optional().describe('The column that says which of two rows with the same key is newer'),
     rejects: z
-      .strictObject({ max_share: share.default(0).describe('Largest share of records that may be rejected') })
+      .strictObject({
+        max_share: share.default(0).describe('Largest share of records that may be rejected'),
+        max_rows: count.optional().describe('Largest number of records that may be rejected'),
+      })
       .default({ max_share: 0 }),
-    columns: z.array(column).min(1).optional().describe("The contract, where the dbt source's columns are not it"),
+    columns: columns.optional().describe("The contract, where the dbt source's columns are not it"),
+    raw: z.enum(['typed', 'text']).default('typed').describe('text: types are checked, the raw table keeps the texts'),
+    add: z
+      .record(identifier, scalarValue)
+      .default({})
+      .describe('Columns that no file has: a text with {params}, $loaded_at, $logical_date or $source_file'),
+    rules: z.record(identifier, rule).default({}),
+    time_zone: z
+      .string()
+      .refine(isTimeZone, 'expected a time zone such as UTC or Europe/Paris')
+      .default('UTC')
+      .describe('Of timestamps that name no offset'),
+    dialect: dialect.prefault({}),
+  })
+  .superRefine((entry, context) => {
+    const say = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+    if (entry.mode === 'upsert' && entry.key === undefined) say('mode', 'upsert needs a `key`')
+    if (entry.key === undefined && entry.newest_by !== undefined) say('newest_by', 'needs a `key`')
+    if (entry.key === undefined && entry.duplicates !== 'reject') say('duplicates', 'needs a `key`')
+    if (entry.mode === 'upsert' && entry.duplicates !== 'reject') {
+      say('duplicates', 'upsert always keeps the newest record of a key; leave it out')
+    }
+    if (
+      entry.key !== undefined &&
+      entry.newest_by !== undefined &&
+      entry.mode !== 'upsert' &&
+      entry.duplicates !== 'keep_last'
+    ) {
+      say('newest_by', 'only `mode: upsert` and `duplicates: keep_last` look at it; leave it out')
+    }
+    const { columns } = entry
+    const list = Array.isArray(columns) ? columns : typeof columns === 'object' ? columns.list : []
+    const match = typeof columns === 'string' ? columns : Array.isArray(columns) ? undefined : columns?.match
+    if (!entry.dialect.header && (list.some(({ optional }) => optional) || (match ?? 'strict') !== 'strict')) {
+      say('columns', 'a file without a header has all columns in their order: none optional, none more')
+    }
   })
   .describe('What one load puts into one raw table')
 
@@ -70,6 +181,16 @@ const martCheck = z
   })
   .describe('What a mart must fulfil')
 
+function isTimeZone(text: string): boolean {
+  // An offset is one for Intl, not for the engine.
+  if (!/^[a-z]/i.test(text)) return false
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
 const STEP_KINDS = ['ingest', 'dbt', 'validate'] as const
 
 const step = z
@@ -88,7 +209,10 @@ const step = z
 const schedule = z.strictObject({
   cron: z
     .string()
-    .regex(/^\S+( \S+){4}$/, 'expected a cron expression of five fields')
+    .superRefine((text, context) => {
+      const message = cronProblem(text)
+      if (message !== undefined) context.addIssue({ code: 'custom', message })
+    })
     .describe('In UTC'),
   target: nonEmptyText,
   catchup: duration.default('1h').describe('How late a missed run may still start'),
@@ -115,6 +239,26 @@ export const pipelineSchema = z
 export type PipelineDefinition = z.output<typeof pipelineSchema>
 export type StepDefinition = PipelineDefinition['steps'][number]
 export type IngestDefinition = NonNullable<StepDefinition['ingest']>[number]
+
+/** As the scanner takes it. */
+export function dialectOf(written: IngestDefinition['dialect']): Dialect {
+  const { delimiter, quote, escape, encoding, line_end, header, comment, decimal, skip, max_field, max_record } =
+    written
+  return {
+    delimiter,
+    quote: quote === false ? null : quote,
+    escape,
+    encoding,
+    lineEnd: line_end,
+    header,
+    nulls: typeof written.null === 'string' ? [written.null] : written.null,
+    comment: comment ?? null,
+    decimal,
+    skip,
+    maxFieldBytes: max_field,
+    maxRecordBytes: max_record,
+  }
+}
 
 /** The published JSON Schema, for editors; schema/pipeline.schema.json must equal it. */
 export function pipelineJsonSchema(): unknown {

@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dialectOf } from './definition.ts'
+import { DEFAULT_DIALECT } from './dialect.ts'
 import { listPipelines, loadPipeline, parsePipeline, problemText } from './load.ts'
 
 const SOUND = `name: daily
@@ -23,6 +25,11 @@ function written(...changes: readonly (readonly [part: string, instead: string])
     expect(text.split(part)).toHaveLength(2)
     return text.replace(part, instead)
   }, SOUND)
+}
+
+/** The sound file with more keys of its ingest entry. */
+function entry(keys: string): string {
+  return written(['into: raw.logs', `into: raw.logs, ${keys}`])
 }
 
 /** `line:column` of each mark, counted by hand: lines before it, characters since the last line end. */
@@ -122,11 +129,114 @@ const cases: readonly [promise: string, marked: string, ...messages: string[]][]
     "column 'id' stands there twice",
   ],
   [
+    'the same in a list beside `match`',
+    entry('columns: { match: evolve, list: [{ name: id }, { name: ¦id }] }'),
+    "column 'id' stands there twice",
+  ],
+  [
+    'an unknown key of a column, with the key that was meant',
+    entry('columns: [{ name: id, ¦typ: int }]'),
+    "unknown key 'typ' (did you mean 'type'?)",
+  ],
+  [
+    'columns that are no columns',
+    entry('columns: ¦[id, note]'),
+    'steps.0.ingest.0.columns: expected a list of columns such as { name: id, type: int }, one of strict, ignore_extra, evolve, or { match: …, list: … }',
+  ],
+  [
+    'a header that can be no name of a column, and a new name that is none either',
+    entry('columns: [{ name: ¦"Kunde Nr." }, { name: "Kunde Nr. 2", rename: ¦KundeNr }]'),
+    'steps.0.ingest.0.columns.0.name: expected lower-case letters, digits and _, or a `rename` of that kind beside it',
+    'steps.0.ingest.0.columns.1.rename: expected a name of lower-case letters, digits and _',
+  ],
+  ['upsert without a key', entry('mode: ¦upsert'), 'steps.0.ingest.0.mode: upsert needs a `key`'],
+  [
+    'a rule for duplicates without a key',
+    entry('duplicates: ¦keep_last'),
+    'steps.0.ingest.0.duplicates: needs a `key`',
+  ],
+  [
+    'a rule for duplicates beside upsert, which has its own',
+    entry('mode: upsert, key: [id], duplicates: ¦keep_first'),
+    'steps.0.ingest.0.duplicates: upsert always keeps the newest record of a key; leave it out',
+  ],
+  [
+    'newest_by where nothing asks for it',
+    entry('key: [id], duplicates: keep_first, newest_by: ¦at'),
+    'steps.0.ingest.0.newest_by: only `mode: upsert` and `duplicates: keep_last` look at it; leave it out',
+  ],
+  [
+    'a mode that there is not, with the one that was meant',
+    entry('mode: ¦apend'),
+    "steps.0.ingest.0.mode: 'apend' is none of replace, append, upsert, snapshot (did you mean 'append'?)",
+  ],
+  ...['Europe/Pariss', 'CEST', '"+02:00"'].map((zone): [string, string, string] => [
+    `a time zone that is none: ${zone}`,
+    entry(`time_zone: ¦${zone}`),
+    'steps.0.ingest.0.time_zone: expected a time zone such as UTC or Europe/Paris',
+  ]),
+  [
+    'a placeholder without its param, in an added column',
+    entry('add: { day: "{date}", dept: ¦"{dete}" }'),
+    "{dete} is not a param of this pipeline (did you mean 'date'?)",
+  ],
+  [
+    'an added column that is a list',
+    entry('add: { dept: ¦[a] }'),
+    'steps.0.ingest.0.add.dept: expected a text, a number, true or false',
+  ],
+  [
+    'an unknown key of a rule, with the key that was meant',
+    entry('rules: { id: { ¦not_nul: true } }'),
+    "unknown key 'not_nul' (did you mean 'not_null'?)",
+  ],
+  ...(
+    [
+      ['delimiter: ¦a', 'delimiter: cannot be a letter or digit'],
+      ['delimiter: ¦"§"', 'delimiter: must be one printable ASCII character or a tab'],
+      ['delimiter: ¦";;"', 'delimiter: must be one printable ASCII character or a tab'],
+      ['quote: ¦","', 'quote: must differ from the delimiter'],
+      [
+        'delimiter: "\\\\", escape: ¦backslash',
+        'escape: a backslash that escapes cannot be the delimiter or the quote, too',
+      ],
+      ['comment: ¦"# ü"', 'comment: must be printable ASCII characters'],
+      ['comment: ¦",,"', 'comment: cannot begin with the delimiter or the quote'],
+      ['decimal: ¦",", quote: false', 'decimal: cannot be a comma like the delimiter where nothing is quoted'],
+      ['null: ¦["-", "a,b"]', 'null: "a,b" holds a delimiter, quote or line end, so no field can be it'],
+      ['max_field: 9, max_record: ¦8', 'max_record: cannot be less than max_field'],
+    ] as const
+  ).map(([dialect, message]): [string, string, string] => [
+    `a dialect that cannot be: ${dialect}`,
+    entry(`dialect: { ${dialect} }`),
+    `steps.0.ingest.0.dialect.${message}`,
+  ]),
+  ...(
+    [
+      ['quote: ¦true', 'dialect.quote: expected one character, or false'],
+      [
+        'encoding: ¦utf8',
+        "dialect.encoding: 'utf8' is none of utf-8, latin1, windows-1252, utf-16 (did you mean 'utf-8'?)",
+      ],
+      ['line_end: ¦crlf', "dialect.line_end: 'crlf' is none of lf, cr (did you mean 'lf'?)"],
+      ['null: ¦NULL', 'dialect.null: expected a text or a list of texts; the word NULL needs quotes, too'],
+    ] as const
+  ).map(([dialect, message]): [string, string, string] => [
+    `a dialect's key with a value that it cannot have: ${dialect}`,
+    entry(`dialect: { ${dialect} }`),
+    `steps.0.ingest.0.${message}`,
+  ]),
+  [
+    "a dialect's key that there is not, with the one that was meant",
+    entry('dialect: { ¦delimeter: ";" }'),
+    "unknown key 'delimeter' (did you mean 'delimiter'?)",
+  ],
+  [
     'a table without its schema, a duration without its unit, a cron of four fields',
     written(['raw.logs', '¦logs'], ['schedules:', 'timeout: ¦15 min\nschedules:'], ['"0 2 * * *"', '¦"0 2 * *"']),
     'steps.0.ingest.0.into: expected schema.table in lower-case letters, digits and _',
     'timeout: expected a duration such as 30s, 10m, 6h or 1d',
-    'schedules.nightly.cron: expected a cron expression of five fields',
+    'schedules.nightly.cron: expected a cron expression of five fields: minute, hour, day of the month, month, day of the week',
   ],
   ['a file that is no map', '¦- daily\n', 'the file: invalid input: expected object, received array'],
   ['an empty file', '¦', 'the file: invalid input: expected object, received null'],
@@ -136,6 +246,73 @@ test.each(cases)('names, with its place: %s', (_promise, marked, ...messages) =>
   const expected = places(marked).map((place, index) => `daily.yml:${place}: ${messages[index] ?? ''}`)
 
   expect(problemsOf(marked)).toEqual(expected)
+})
+
+describe('an ingest entry may say', () => {
+  function ingestOf(keys: string) {
+    const result = parsePipeline(entry(keys), 'daily.yml', 'daily')
+    if ('problems' in result) throw new Error(result.problems.map(problemText).join('\n'))
+    return result.definition.steps[0]?.ingest?.[0]
+  }
+
+  test.each<[string, unknown]>([
+    ['columns: ignore_extra', { columns: 'ignore_extra' }],
+    [
+      'columns: [{ name: id, type: int }, { name: "Kunde Nr.", rename: kunde_nr, optional: true }]',
+      {
+        columns: [
+          { name: 'id', type: 'int', optional: false },
+          { name: 'Kunde Nr.', rename: 'kunde_nr', type: 'string', optional: true },
+        ],
+      },
+    ],
+    [
+      'columns: { match: evolve, list: [{ name: id }] }',
+      { columns: { match: 'evolve', list: [{ name: 'id', type: 'string', optional: false }] } },
+    ],
+    ['columns: { list: [{ name: id }] }', { columns: { match: 'strict' } }],
+    ['mode: upsert, key: [id], newest_by: at', { mode: 'upsert', key: ['id'], newest_by: 'at', duplicates: 'reject' }],
+    ['key: [id], duplicates: keep_last, newest_by: at', { duplicates: 'keep_last', newest_by: 'at' }],
+    ['time_zone: Europe/Paris', { time_zone: 'Europe/Paris' }],
+    ['add: { dept: "{date}", at: $loaded_at, version: 2 }', { add: { dept: '{date}', at: '$loaded_at', version: 2 } }],
+    ['rules: { id: { not_null: true, min: 1 } }', { rules: { id: { not_null: true, min: 1 } } }],
+    ['raw: text, rejects: { max_rows: 3 }', { raw: 'text', rejects: { max_share: 0, max_rows: 3 } }],
+    ['missing: wait, wait_for: 30m', { missing: 'wait', wait_for: '30m' }],
+    ['dialect: { delimiter: "\\t", quote: false, null: ["", "NULL"] }', { dialect: { delimiter: '\t', quote: false } }],
+  ])('%s', (keys, expected) => {
+    expect(ingestOf(keys)).toMatchObject(expected as object)
+  })
+
+  test('nothing of it: then files are RFC 4180 in UTF-8, and times are UTC', () => {
+    const { dialect, time_zone: timeZone, ...rest } = ingestOf('raw: typed') ?? {}
+
+    expect(dialect && dialectOf(dialect)).toEqual(DEFAULT_DIALECT)
+    expect(timeZone).toBe('UTC')
+    expect(rest).toMatchObject({ mode: 'replace', missing: 'fail', duplicates: 'reject', add: {}, rules: {} })
+  })
+
+  test('how its files are written, key by key', () => {
+    const keys =
+      'delimiter: ";", quote: "\'", escape: backslash, encoding: latin1, line_end: cr, header: false, null: "-", ' +
+      'comment: "#", decimal: ",", skip: 2, max_field: 10, max_record: 20'
+
+    const { dialect } = ingestOf(`dialect: { ${keys} }`) ?? {}
+
+    expect(dialect && dialectOf(dialect)).toEqual({
+      delimiter: ';',
+      quote: "'",
+      escape: 'backslash',
+      encoding: 'latin1',
+      lineEnd: 'cr',
+      header: false,
+      nulls: ['-'],
+      comment: '#',
+      decimal: ',',
+      skip: 2,
+      maxFieldBytes: 10,
+      maxRecordBytes: 20,
+    })
+  })
 })
 
 test('a mistake of form does not hide one of meaning: both are named at once, in the order of the file', () => {

@@ -57,7 +57,8 @@ export function parsePipeline(
   expectedName: string,
 ): { definition: PipelineDefinition } | { problems: Problem[] } {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  // stringKeys: `null:` is a key of dialects, not the absence of one.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
   const at = (offset: number, message: string): Problem => {
     const { line, col } = lines.linePos(offset)
     return { file, line, column: col, message }
@@ -118,19 +119,25 @@ interface JsonSchemaNode {
   readonly properties?: Record<string, JsonSchemaNode>
   readonly items?: JsonSchemaNode
   readonly additionalProperties?: JsonSchemaNode | boolean
+  readonly anyOf?: readonly JsonSchemaNode[]
 }
 
 /** The keys that the schema knows at a path, for near matches. */
 function keysAllowedAt(path: readonly PropertyKey[]): string[] {
-  let node = pipelineJsonSchema() as JsonSchemaNode | undefined
+  let nodes = forms(pipelineJsonSchema() as JsonSchemaNode)
   for (const part of path) {
-    if (typeof part === 'number') node = node?.items
-    else {
-      const extra = node?.additionalProperties
-      node = node?.properties?.[String(part)] ?? (typeof extra === 'object' ? extra : undefined)
-    }
+    nodes = nodes.flatMap((node) => {
+      if (typeof part === 'number') return forms(node.items)
+      const extra = node.additionalProperties
+      return forms(node.properties?.[String(part)] ?? (typeof extra === 'object' ? extra : undefined))
+    })
   }
-  return Object.keys(node?.properties ?? {})
+  return nodes.flatMap((node) => Object.keys(node.properties ?? {}))
+}
+
+/** What a value may be: one thing, or one of several. */
+function forms(node: JsonSchemaNode | undefined): JsonSchemaNode[] {
+  return node === undefined ? [] : [node, ...(node.anyOf ?? []).flatMap(forms)]
 }
 
 async function pipelineFile(pipelinesDir: string, name: string): Promise<string> {

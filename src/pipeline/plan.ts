@@ -1,5 +1,6 @@
 // The plan: the frozen, resolved pipeline of one run. Made once, by the run's first activity; small enough for a history.
 import type { ColumnType } from './column-type.ts'
+import type { Dialect } from './dialect.ts'
 import type { FailureInfo } from './failure.ts'
 import type { Identifier, TableName } from './identifier.ts'
 import type { Policies } from './policies.ts'
@@ -63,24 +64,64 @@ export type PlannedStep =
   | (StepBase & { readonly kind: 'dbt' } & DbtCommand)
   | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
 
+export type LoadMode = 'replace' | 'append' | 'upsert' | 'snapshot'
+
 export interface IngestEntry {
   /** Names the entry among those of its pipeline, wherever it stands there: part of its batch. */
   readonly id: string
   readonly into: TableName
-  /** Path relative to the workspace, params filled in. */
-  readonly file: string
-  readonly mode: 'replace'
+  /** Path or glob relative to the workspace, params filled in. */
+  readonly files: string
+  /** The folder, relative to the workspace, that all of them must lie in. */
+  readonly inbox: string
+  readonly missing: 'fail' | 'skip' | 'wait'
+  readonly waitForMs: number
+  readonly mode: LoadMode
   /** Those params of the run that the entry uses: part of its batch. */
   readonly params: Readonly<Record<string, string>>
   readonly maxRejectShare: number
-  readonly contract: readonly ContractColumn[]
+  readonly maxRejects: number | null
+  /** Null where nobody declared columns: then the header of the first load is the contract. */
+  readonly contract: readonly ContractColumn[] | null
+  readonly extraColumns: 'strict' | 'ignore_extra' | 'evolve'
+  /** The raw table keeps the texts as they are; their types are checked all the same. */
+  readonly rawAsText: boolean
+  readonly added: readonly AddedColumn[]
+  readonly dialect: Dialect
+  /** The IANA zone of timestamps that name no offset. */
+  readonly timeZone: string
+  /** Columns that identify a row; empty where rows have no identity. */
+  readonly key: readonly Identifier[]
+  /** What becomes of records with the same key in one load. */
+  readonly duplicates: 'reject' | 'keep_first' | 'keep_last'
+  /** Says which of two rows with the same key is the newer one; without it the later record is. */
+  readonly newestBy: Identifier | null
 }
 
 export interface ContractColumn {
+  /** In the raw table. */
   readonly name: Identifier
+  /** In the file. */
+  readonly header: string
   readonly type: ColumnType
   /** Where the type came from. */
-  readonly origin: 'pipeline' | 'dbt source' | 'dbt source without data_type'
+  readonly origin: 'pipeline' | 'dbt source' | 'dbt source without data_type' | 'first header'
+  /** A file may do without it: its rows have NULL there. */
+  readonly optional: boolean
+  readonly notNull: boolean
+  /** As texts, read like the column's own. */
+  readonly accepted?: readonly string[]
+  readonly min?: string
+  readonly max?: string
+}
+
+/** A column that no file has: every row of a load gets the same. */
+export interface AddedColumn {
+  readonly name: Identifier
+  readonly type: ColumnType
+  readonly value:
+    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'loaded_at' | 'logical_date' | 'source_file' }
 }
 
 export interface DbtCommand {

@@ -53,12 +53,19 @@ export interface LoadProgress {
 export interface LoadReport {
   readonly loadId: string
   readonly into: string
+  /** Path or pattern of its files, and how many there were. */
   readonly file: string
-  readonly status: 'loaded' | 'already loaded'
+  readonly files: number
+  /** skipped: there was no file, and there need not be one. newer snapshot: the table holds that of a later date. */
+  readonly status: 'loaded' | 'already loaded' | 'skipped' | 'newer snapshot'
   readonly read: number
   readonly loaded: number
   readonly superseded: number
   readonly rejected: number
+  /** Rows of earlier loads that this one took out. */
+  readonly removed: number
+  /** Files with the very bytes of another one (`b.csv = a.csv`), which an entry that appends loads once. */
+  readonly identicalFiles: readonly string[]
   /** The commonest reasons, at most ten. */
   readonly rejectReasons: readonly RejectReason[]
   /** Where the rejects are, as schema.table. */
@@ -110,7 +117,13 @@ export interface MartCheckReport {
 
 /** What a heartbeat says about work that goes on; read by the live view. */
 export type Progress =
-  | { readonly phase: 'scanning' | 'typing' | 'loading'; readonly doneBytes: number; readonly totalBytes: number }
+  | {
+      readonly phase: 'reading' | 'loading'
+      readonly doneBytes: number
+      readonly totalBytes: number
+      /** Records scanned so far. */
+      readonly records: number
+    }
   | { readonly phase: 'dbt'; readonly done: number; readonly total: number; readonly running: readonly string[] }
 
 /** The worst of the steps' states counts; a run whose steps were all left out is skipped. */
@@ -154,9 +167,27 @@ export function stepSummary(step: StepReport): string {
 function loadSummary(load: LoadProgress): string {
   if (load.report === null) return `${load.into} ${load.state}`
   const { report } = load
-  return report.status === 'already loaded'
-    ? `${report.into} already loaded (${formatCount(report.loaded)} records)`
-    : `${report.into} ${formatCount(report.loaded)} loaded, ${formatCount(report.rejected)} rejected`
+  switch (report.status) {
+    case 'already loaded':
+      return `${report.into} already loaded (${formatCount(report.loaded)} records)`
+    case 'skipped':
+      return `${report.into} skipped (no file)`
+    case 'newer snapshot':
+      return `${report.into} left as it is (the snapshot of a later date)`
+    case 'loaded':
+      return `${report.into} ${loadedText(report).join(', ')}`
+  }
+}
+
+/** `6,117 loaded`, `3 rejected`, and what else is worth a word. */
+export function loadedText({ loaded, superseded, rejected, removed, read }: LoadReport): string[] {
+  return [
+    `${formatCount(loaded)} loaded`,
+    ...(superseded > 0 ? [`${formatCount(superseded)} superseded`] : []),
+    `${formatCount(rejected)} rejected`,
+    ...(removed > 0 ? [`${formatCount(removed)} earlier rows replaced`] : []),
+    ...(read === 0 ? ['no records in the file'] : []),
+  ]
 }
 
 /** `31 pass, 1 warn`: the numbers by dbt's status words. */

@@ -1,5 +1,6 @@
 // The DuckDB engine: the one importer of its driver. Instances are in memory; warehouse files are attached to them.
 import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api'
+import { readEnvironment } from './environment.ts'
 
 /** An in-memory DuckDB with one connection, in UTC, that neither loads extensions nor keeps anything on its own. */
 export interface Engine {
@@ -18,13 +19,14 @@ export interface EngineOptions {
   readonly abort?: AbortSignal
 }
 
-const PUTS_IN_ORDER = /^(?:ROLLBACK|DETACH)/
+const PUTS_IN_ORDER = /^(?:ROLLBACK|DETACH|RESET)/
 
 export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<Engine> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     temp_directory: scratchDir,
+    memory_limit: readEnvironment().memoryLimit,
   })
   const connection: DuckDBConnection = await instance.connect()
   await connection.run("set timezone = 'UTC'")

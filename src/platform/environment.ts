@@ -9,6 +9,8 @@ export interface Environment {
   /** Address of that server's web UI, for links. */
   readonly uiUrl: string | undefined
   readonly taskQueue: string
+  /** What DuckDB may use in this process before it goes to disk, as DuckDB writes it: `300MiB`. */
+  readonly memoryLimit: string
   readonly logLevel: string
   /** A named point at which a test kills this process; never set otherwise. */
   readonly faultPoint: string | undefined
@@ -22,6 +24,7 @@ export function readEnvironment(): Environment {
       Boolean(env[name]),
     ),
     uiUrl: env['MILLRACE_UI_URL'],
+    memoryLimit: env['MILLRACE_MEMORY_LIMIT'] ?? '384MiB',
     taskQueue: env['MILLRACE_TASK_QUEUE'] ?? 'millrace',
     logLevel: env['MILLRACE_LOG_LEVEL'] ?? 'info',
     faultPoint: env['MILLRACE_FAULT'],

@@ -73,6 +73,12 @@ export async function runShort(
   return await execa(file, [...args], { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false })
 }
 
+/** Makes a named pipe, which Node itself cannot, and returns its path. */
+export async function makePipe(path: string): Promise<string> {
+  await execa('mkfifo', ['-m', '600', path])
+  return path
+}
+
 /** Whether a process of that number exists. */
 export function isAlive(pid: number): boolean {
   // 0 and less would ask about groups.

@@ -1,10 +1,10 @@
-// A file of the workspace is opened safely, or refused with what to do. On real files.
+// Files of the workspace are found by patterns, and opened safely or refused with what to do. On real files.
 import { appendFile, link, mkdir, mkdtemp, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runShort } from '../platform/subprocess.ts'
-import { openLocalFile } from './local.ts'
+import { findLocalFiles, openLocalFile } from './local.ts'
 
 let folder = ''
 let workspace = ''
@@ -17,8 +17,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-async function opened(relativePath: string, root = workspace) {
-  const file = await openLocalFile(root, relativePath)
+async function opened(relativePath: string, root = workspace, inbox?: string) {
+  const file = await openLocalFile(root, relativePath, inbox)
   await file.handle.close()
   return file
 }
@@ -95,6 +95,41 @@ describe('refused:', () => {
     })
   })
 
+  test('a device, without reading it', async () => {
+    // No user but root can make one below a folder; what stands under /dev is one for sure.
+    await expect(openLocalFile('/dev', 'zero')).rejects.toMatchObject({
+      type: 'FileRefused',
+      message: expect.stringMatching(notRegular),
+    })
+  })
+
+  test('a link that leads to itself', async () => {
+    await symlink('loop.csv', path.join(workspace, 'inbox/loop.csv'))
+
+    await expect(opened('inbox/loop.csv')).rejects.toMatchObject({
+      type: 'FileRefused',
+      message: 'inbox/loop.csv is a link that leads to itself',
+    })
+  })
+
+  test.each([
+    ['a file beside its inbox', 'other/real.csv', 'inbox'],
+    ['a path that goes up out of it', 'inbox/../other/real.csv', 'inbox'],
+    ['a folder whose name only begins like it', 'inbox-2/real.csv', 'inbox'],
+    ['a file above it', 'inbox/real.csv', 'inbox/deeper'],
+  ])('%s', async (_what, relativePath, inbox) => {
+    for (const folder of ['other', 'inbox-2', 'inbox/deeper']) {
+      await mkdir(path.join(workspace, folder), { recursive: true })
+      await writeFile(path.join(workspace, folder, 'real.csv'), 'a\n')
+    }
+
+    await expect(opened(relativePath, workspace, inbox)).rejects.toMatchObject({
+      type: 'FileRefused',
+      message: `${relativePath} leads out of its inbox ${inbox}; put the file itself there`,
+    })
+    expect(await opened('inbox/deeper/real.csv', workspace, 'inbox')).toMatchObject({ sizeBytes: 2 })
+  })
+
   test('a pipe, without waiting for somebody to write to it', async () => {
     await runShort({ file: 'mkfifo', args: ['inbox/pipe.csv'], cwd: workspace, env: {}, input: '' })
 
@@ -122,5 +157,81 @@ describe('a file that was written to since it was opened is noticed', () => {
       message: expect.stringContaining('inbox/busy.csv was still being written'),
     })
     await file.handle.close()
+  })
+})
+
+describe('a pattern finds', () => {
+  let root = ''
+  const FILES = [
+    'in/a-2026-01-01.csv',
+    'in/a-2026-01-02.csv',
+    'in/b.csv',
+    'in/.hidden.csv',
+    'in/[1].csv',
+    'in/1.csv',
+    'in/(2)+{3}^$|.csv',
+    'in/x.csv.gz',
+    'in/xacsv',
+    'in/B.csv',
+    'in/é.csv',
+    'in/Z.csv',
+    'in/😀.csv',
+    'in/ｆ.csv',
+    'in/line\nend.csv',
+    'in/back\\slash.csv',
+    'day=1/north/a.csv',
+    'day=1/south/a.csv',
+    'day=2/north/a.csv',
+    'day=2/north/b.txt',
+    '.git/north/a.csv',
+  ]
+  beforeAll(async () => {
+    root = await mkdtemp(path.join(tmpdir(), 'millrace-find-'))
+    for (const file of FILES) {
+      await mkdir(path.dirname(path.join(root, file)), { recursive: true })
+      await writeFile(path.join(root, file), '')
+    }
+    await mkdir(path.join(root, 'in/folder.csv'))
+    await writeFile(path.join(root, 'plain'), '')
+  })
+  afterAll(() => rm(root, { recursive: true }))
+
+  test.each<[string, string, string[]]>([
+    ['the file itself', 'in/b.csv', ['in/b.csv']],
+    ['nothing where there is none', 'in/c.csv', []],
+    ['nothing in a folder that there is not', 'out/*.csv', []],
+    ['nothing below what is no folder', 'plain/*.csv', []],
+    ['nothing below what is no folder, without a wildcard', 'plain/a.csv', []],
+    ['several files by *', 'in/a-*.csv', ['in/a-2026-01-01.csv', 'in/a-2026-01-02.csv']],
+    [
+      'one character by ?',
+      'in/?.csv',
+      ['in/1.csv', 'in/B.csv', 'in/Z.csv', 'in/b.csv', 'in/é.csv', 'in/ｆ.csv', 'in/😀.csv'],
+    ],
+    ['a dot as a dot', 'in/x?csv', ['in/xacsv']],
+    ['brackets as brackets', 'in/[*].csv', ['in/[1].csv']],
+    ['brackets as brackets, without a wildcard', 'in/[1].csv', ['in/[1].csv']],
+    ['other special characters as themselves', 'in/(2)+{3}^$|.c*', ['in/(2)+{3}^$|.csv']],
+    ['backslashes as themselves', 'in/back\\*', ['in/back\\slash.csv']],
+    ['names with a line end', 'in/line*', ['in/line\nend.csv']],
+    ['hidden files only where the pattern begins with a dot', 'in/.*.csv', ['in/.hidden.csv']],
+    ['files in folders by wildcards, but in no hidden one', '*/n*/*.csv', ['day=1/north/a.csv', 'day=2/north/a.csv']],
+    ['a fixed name in folders by wildcards', 'day=?/south/a.csv', ['day=1/south/a.csv']],
+    [
+      'the same by a path that goes up and comes back',
+      'in/../day=1/*/a.csv',
+      ['day=1/north/a.csv', 'day=1/south/a.csv'],
+    ],
+    ['nothing where a folder is named with two stars but files lie deeper', '**/a.csv', []],
+  ])('%s', async (_what, pattern, found) => {
+    expect(await findLocalFiles(root, pattern)).toEqual(found)
+  })
+
+  test('files in the order of their bytes, folders among them', async () => {
+    const found = await findLocalFiles(root, 'in/*.csv')
+
+    const names = [...FILES.filter((file) => /^in\/[^.].*\.csv$/s.test(file)), 'in/folder.csv']
+    expect(found).toEqual(names.sort((a, b) => Buffer.from(a).compare(Buffer.from(b))))
+    expect(found.indexOf('in/ｆ.csv')).toBeLessThan(found.indexOf('in/😀.csv'))
   })
 })

@@ -1,12 +1,12 @@
-// A file of the workspace, opened safely: a regular file, not reached through a link, the same from open to close.
-import { open, realpath, type FileHandle } from 'node:fs/promises'
+// Files of the workspace: found by their pattern, and opened safely (regular, not reached through a link, unchanged).
+import { open, readdir, realpath, stat, type FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 import { failure } from '../pipeline/failure.ts'
 import { errorCode } from '../platform/files.ts'
 
 export interface OpenFile {
-  /** Absolute. */
+  /** Absolute, links resolved. */
   readonly path: string
   readonly sizeBytes: number
   readonly handle: FileHandle
@@ -15,10 +15,38 @@ export interface OpenFile {
 }
 
 /**
- * Opens a file below the workspace. Fails with FileMissing, or FileRefused for a link, a folder, a device, or a path
- * that leads out of the workspace. The caller closes the handle.
+ * The files of a pattern below the workspace, sorted by the bytes of their paths. `*` and `?` match within a name, and a
+ * leading dot only where the pattern has one. A pattern without them is the file itself, where it exists.
  */
-export async function openLocalFile(workspaceRoot: string, relativePath: string): Promise<OpenFile> {
+export async function findLocalFiles(workspaceRoot: string, pattern: string): Promise<string[]> {
+  let found = ['']
+  for (const part of path.posix.normalize(pattern).split('/')) {
+    const next = await Promise.all(found.map((folder) => matching(workspaceRoot, folder, part)))
+    found = next.flat()
+  }
+  return found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+}
+
+async function matching(root: string, folder: string, part: string): Promise<string[]> {
+  const below = (name: string) => (folder === '' ? name : `${folder}/${name}`)
+  if (!/[*?]/.test(part)) {
+    const there = await stat(path.resolve(root, below(part))).catch((error: unknown) => errorCode(error))
+    return there === 'ENOENT' || there === 'ENOTDIR' ? [] : [below(part)]
+  }
+  const regular = part.replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
+  const shape = new RegExp(`^${regular.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'su')
+  const names = await readdir(path.resolve(root, folder)).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return []
+    throw error
+  })
+  return names.filter((name) => shape.test(name) && name.startsWith('.') === part.startsWith('.')).map(below)
+}
+
+/**
+ * Opens a file below the workspace. Fails with FileMissing, or FileRefused for a link, a folder, a device, or a path
+ * that leads out of the workspace or of the inbox (a folder below it). The caller closes the handle.
+ */
+export async function openLocalFile(workspaceRoot: string, relativePath: string, inbox = '.'): Promise<OpenFile> {
   const absolute = path.resolve(workspaceRoot, relativePath)
   const resolved = await resolve(absolute, relativePath)
   const root = await realpath(workspaceRoot)
@@ -28,6 +56,9 @@ export async function openLocalFile(workspaceRoot: string, relativePath: string)
       'FileRefused',
       `${relativePath} leads out of the workspace or through a link; put the file itself there`,
     )
+  }
+  if (inbox !== '.' && !resolved.startsWith(path.join(root, inbox) + path.sep)) {
+    throw failure('FileRefused', `${relativePath} leads out of its inbox ${inbox}; put the file itself there`)
   }
   const handle = await open(resolved, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {

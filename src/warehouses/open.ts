@@ -4,7 +4,7 @@ import type { ProfileTarget } from '../dbt/profile.ts'
 import type { Engine } from '../platform/duckdb.ts'
 import { duckdbAddress } from './duckdb/address.ts'
 import { openDuckdb } from './duckdb/warehouse.ts'
-import type { Warehouse, WarehouseAddress } from './warehouse.ts'
+import type { Warehouse, WarehouseAccess, WarehouseAddress } from './warehouse.ts'
 
 const KINDS = ['duckdb'] as const
 type Kind = (typeof KINDS)[number]
@@ -17,11 +17,19 @@ export function warehouseAddress(target: ProfileTarget, projectDir: string): War
   }
 }
 
-/** Opens the warehouse beside an engine, which brings the typed rows; the caller closes both, the warehouse first. */
-export async function openWarehouse(target: ProfileTarget, projectDir: string, engine: Engine): Promise<Warehouse> {
+/**
+ * Opens the warehouse beside an engine, which brings the typed rows; the caller closes both, the warehouse first. To look
+ * only, it must exist already: fails with WarehouseFailed where it does not.
+ */
+export async function openWarehouse(
+  target: ProfileTarget,
+  projectDir: string,
+  engine: Engine,
+  access: WarehouseAccess = 'write',
+): Promise<Warehouse> {
   switch (warehouseKind(target)) {
     case 'duckdb':
-      return await openDuckdb(duckdbAddress(target, projectDir), engine)
+      return await openDuckdb(duckdbAddress(target, projectDir), engine, access)
   }
 }
 

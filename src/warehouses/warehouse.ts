@@ -1,9 +1,8 @@
 // The port: what Millrace asks of a warehouse. Each adapter keeps these promises on the real thing.
-import type { ContractColumn, MartCheck, PlannedWarehouse } from '../pipeline/plan.ts'
+import type { ContractColumn, IngestEntry, LoadMode, MartCheck, PlannedWarehouse } from '../pipeline/plan.ts'
 import type { Identifier, TableName } from '../pipeline/identifier.ts'
 import type { RejectReason, RunReport } from '../pipeline/report.ts'
-import type { Reject } from '../ingest/rejects.ts'
-import type { Engine } from '../platform/duckdb.ts'
+import type { LoadStream, StreamCounts } from '../ingest/load-stream.ts'
 
 /**
  * An open connection. Every method fails with WarehouseBusy when someone else holds the warehouse, DiskFull when it
@@ -15,14 +14,23 @@ export interface Warehouse {
    * (somebody deleted them, or moved the table aside): then it has to be loaded again.
    */
   currentLoad(table: TableName, batchId: string): Promise<CurrentLoad | undefined>
+  /** Of an entry that appends: SHA-256 → the load it is in, for every file whose rows are all there. */
+  loadedFiles(table: TableName, pipeline: string, entry: string): Promise<ReadonlyMap<string, CurrentLoad>>
+  /** Columns of the raw table's latest load, as its ledger row remembers them; undefined before the first load. */
+  rememberedContract(table: TableName): Promise<readonly ContractColumn[] | undefined>
   /**
-   * In one transaction: creates the raw table where it is missing, removes what the batch's current load put there,
-   * inserts the engine's good typed rows, its rejects, and the ledger row. Fails
-   * with ContractChanged when the table exists with other columns, CountsDisagree when other rows came than announced.
+   * In one transaction: creates the raw table where it is missing, makes room as the mode says, inserts the stream's
+   * rows, its rejects, and the ledger row. `accept` sees the counts and may throw: then nothing is kept. Fails with
+   * ContractChanged when the table exists with other columns, CountsDisagree when other rows came than announced.
    */
-  commitLoad(load: LoadCommit): Promise<void>
-  /** Keeps the rejects of a load that was not committed. */
-  keepRejects(load: Omit<LoadCommit, 'engine'>): Promise<void>
+  commitLoad(
+    load: LoadCommit,
+    accept: (counts: StreamCounts) => void,
+  ): Promise<LoadCounts & { readonly removed: number }>
+  /** Keeps the rejects of a load that was not committed, and returns their commonest reasons. */
+  keepRejects(load: LoadCommit): Promise<readonly RejectReason[]>
+  /** What an entry's loads of a logical date rejected, in the order of files and records. */
+  readRejects(table: TableName, owner: RejectsOwner): Promise<StoredReject[]>
   /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation. */
   measureMart(check: MartCheck): Promise<MartMeasures>
   /** Writes the run's row, replacing an earlier one of the same refresh_id; creates the table where it is missing. */
@@ -30,24 +38,45 @@ export interface Warehouse {
   close(): Promise<void>
 }
 
-export interface CurrentLoad {
-  readonly loadId: string
-  /** The run that loaded it. */
-  readonly runId: string
+/** Of records. read = loaded + superseded + rejected. */
+export interface LoadCounts {
   readonly read: number
   readonly loaded: number
+  /** Older versions of a key than another record or row. */
   readonly superseded: number
   readonly rejected: number
   /** The commonest reasons, at most ten. */
   readonly rejectReasons: readonly RejectReason[]
+}
+
+export interface CurrentLoad extends LoadCounts {
+  readonly loadId: string
+  /** The run that loaded it. */
+  readonly runId: string
+  readonly logicalDate: string
+  readonly files: readonly LedgerFile[]
   readonly loadedAt: string
 }
 
+/** A file as the ledger knows it. */
+export interface LedgerFile {
+  readonly name: string
+  readonly sha256: string
+  readonly sizeBytes: number
+}
+
 export interface LoadCommit {
-  /** Holds the typed rows (ingest/typing.ts). */
-  readonly engine: Engine
+  readonly stream: LoadStream
   readonly table: TableName
+  /** The file's columns and the added ones, with the engine's types, in the raw table's order. */
+  readonly columns: readonly RawColumn[]
+  /** Remembered for later files. */
   readonly contract: readonly ContractColumn[]
+  /** The table may have columns that this load does not know. */
+  readonly mayHaveMore: boolean
+  readonly mode: LoadMode
+  readonly key: IngestEntry['key']
+  readonly newestBy: IngestEntry['newestBy']
   readonly loadId: string
   readonly batchId: string
   readonly pipeline: string
@@ -55,13 +84,34 @@ export interface LoadCommit {
   readonly entry: string
   readonly logicalDate: string
   readonly params: Readonly<Record<string, string>>
-  readonly sourceFile: string
-  readonly read: number
-  readonly loaded: number
-  readonly superseded: number
-  readonly rejects: readonly Reject[]
+  readonly files: readonly LedgerFile[]
   /** ISO 8601, UTC. */
   readonly loadedAt: string
+}
+
+export interface RawColumn {
+  readonly name: string
+  readonly duckdbType: string
+  /** New in this load: an existing table gets it. */
+  readonly mayBeAdded: boolean
+}
+
+export interface RejectsOwner {
+  readonly pipeline: string
+  readonly entry: string
+  readonly logicalDate: string
+}
+
+export interface StoredReject {
+  readonly file: string
+  readonly record: number
+  readonly line: number
+  readonly byteOffset: number
+  readonly code: string
+  readonly column: string | null
+  readonly message: string
+  readonly rawText: string
+  readonly rejectedAt: string
 }
 
 export interface MartMeasures {
@@ -82,6 +132,8 @@ export interface RefreshRow {
   readonly notes: string
   readonly report: RunReport
 }
+
+export type WarehouseAccess = 'write' | 'look'
 
 /** A connection's public side, and how to open it. */
 export interface WarehouseAddress {

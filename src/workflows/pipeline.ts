@@ -64,6 +64,8 @@ async function runSteps(plan: Plan, state: RunState): Promise<void> {
     try {
       const outcome = await runStep(plan, step, state)
       state.update(step.id, { state: outcome, durationMs: Date.now() - startedAtMs })
+      // No file to load, and none has to be there: then there is nothing for the other steps either.
+      if (outcome === 'skipped') return
     } catch (error) {
       const durationMs = Date.now() - startedAtMs
       if (isCancellation(error)) {

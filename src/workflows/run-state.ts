@@ -72,7 +72,7 @@ function pendingStep(step: PlannedStep): StepReport {
   if (step.kind !== 'ingest') return base
   const loads = step.entries.map((entry) => ({
     into: `${entry.into.schema}.${entry.into.table}`,
-    file: entry.file,
+    file: entry.files,
     state: 'pending' as const,
     report: null,
     failure: null,

@@ -1,12 +1,13 @@
 // One function per kind of step: which activity does it, on which queue, and what its result means for the run.
-import { isCancellation, proxyActivities, type ActivityInterfaceFor } from '@temporalio/workflow'
+import { isCancellation, proxyActivities, sleep, type ActivityInterfaceFor } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
+import { formatDuration } from '../pipeline/duration.ts'
 import { describeFailure, failure } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import type { IngestEntry, Plan, PlannedStep } from '../pipeline/plan.ts'
 import type { Policy } from '../pipeline/policies.ts'
 import type { LoadProgress, LoadReport, MartReport, Outcome } from '../pipeline/report.ts'
-import { attempt, optionsFor } from './attempt.ts'
+import { attempt, optionsFor, PLANNING } from './attempt.ts'
 import type { RunState } from './run-state.ts'
 
 type Step<Kind extends PlannedStep['kind']> = Extract<PlannedStep, { kind: Kind }>
@@ -57,7 +58,10 @@ export function onWarehouse<T>(
   )
 }
 
-/** All loads of the step: every one is tried, the first that failed fails the step. */
+/**
+ * All loads of the step: every one is tried, the first that failed fails the step. Without a single file it is skipped;
+ * a load that found no record makes it warned.
+ */
 async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Promise<Outcome> {
   const loads: LoadProgress[] = [...(state.steps.find(({ id }) => id === step.id)?.loads ?? [])]
   const show = (index: number, change: Partial<LoadProgress>) => {
@@ -70,7 +74,9 @@ async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Pro
     step.entries.map(async (entry, index) => {
       show(index, { state: 'running' })
       try {
-        show(index, { state: 'succeeded', report: await ingestEntry(plan, step, entry, state) })
+        if (entry.missing === 'wait') await waitForFiles(step, entry)
+        const report = await ingestEntry(plan, step, entry, state)
+        show(index, { state: outcomeOfLoad(report), report })
       } catch (error) {
         show(index, { state: isCancellation(error) ? 'cancelled' : 'failed', failure: describeFailure(error) })
         throw error
@@ -79,13 +85,44 @@ async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Pro
   )
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
-  return 'succeeded'
+  if (loads.every((load) => load.state === 'skipped')) return 'skipped'
+  return loads.some((load) => load.state === 'warned') ? 'warned' : 'succeeded'
 }
+
+function outcomeOfLoad({ status, read }: LoadReport): Outcome {
+  if (status === 'skipped') return 'skipped'
+  return status === 'loaded' && read === 0 ? 'warned' : 'succeeded'
+}
+
+/** Looks every minute, for as long as the entry says; a file that is there early costs one look. */
+async function waitForFiles(step: Step<'ingest'>, entry: IngestEntry): Promise<void> {
+  const { findFiles } = proxyActivities<Activities>({
+    ...PLANNING,
+    heartbeatTimeout: '0s',
+    startToCloseTimeout: '1m',
+    summary: `${entry.files} there?`,
+  })
+  for (let waitedMs = 0; ;) {
+    if ((await findFiles({ entry })) > 0) return
+    if (waitedMs >= entry.waitForMs) {
+      throw failure(
+        'FileMissing',
+        `${entry.files} did not come within ${formatDuration(entry.waitForMs)}; put the file there and start the run again, ` +
+          `or raise \`wait_for\` of step ${step.id}`,
+      )
+    }
+    const pauseMs = Math.min(LOOK_EVERY_MS, entry.waitForMs - waitedMs)
+    await sleep(pauseMs, { summary: `waiting for ${entry.files}`.slice(0, MAX_SUMMARY_CHARS) })
+    waitedMs += pauseMs
+  }
+}
+
+const LOOK_EVERY_MS = 60_000
 
 function ingestEntry(plan: Plan, step: Step<'ingest'>, entry: IngestEntry, state: RunState): Promise<LoadReport> {
   const activity = {
     name: `${step.id}/${entry.id}`,
-    summary: `${tableText(entry.into)} ← ${entry.file.split('/').at(-1) ?? entry.file}`,
+    summary: `${tableText(entry.into)} ← ${entry.files.split('/').at(-1) ?? entry.files}`,
     onRetry: (attempts: number) => state.update(step.id, { attempts }),
   }
   return onWarehouse(plan, plan.policies.ingest, activity, ({ ingestTable }) =>

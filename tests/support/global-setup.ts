@@ -23,13 +23,18 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const workspace = workspaceAt(folder)
   await copyProject(folder)
   const server = await ensureDevServer(workspace, INSTALLATION.temporalServer, () => undefined)
-  const { connection } = await connectClient(ownServerAddress(server))
-  await ensureNamespace(connection, 'default')
-  await connection.close()
-  const cli = path.join(INSTALLATION.root, 'bin', 'millrace.mjs')
-  execFileSync(process.execPath, [cli, 'run', 'daily', '--date', '2026-11-18', '--dry-run'], {
-    env: { ...process.env, MILLRACE_WORKSPACE: folder },
-  })
+  try {
+    const { connection } = await connectClient(ownServerAddress(server))
+    await ensureNamespace(connection, 'default')
+    await connection.close()
+    const cli = path.join(INSTALLATION.root, 'bin', 'millrace.mjs')
+    execFileSync(process.execPath, [cli, 'run', 'daily', '--date', '2026-11-18', '--dry-run'], {
+      env: { ...process.env, MILLRACE_WORKSPACE: folder },
+    })
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
   project.provide('temporalAddress', server.address)
   project.provide('parseCache', path.join(workspace.stateDir, 'cache'))
   return async () => {

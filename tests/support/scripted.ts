@@ -6,6 +6,7 @@ import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import type { Plan, PlannedStep } from '../../src/pipeline/plan.ts'
+import { ingestEntry } from './ingest-entry.ts'
 import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
 import type { RunProgress } from '../../src/workflows/run-state.ts'
 import type { DbtReport, LoadReport, RunReport } from '../../src/pipeline/report.ts'
@@ -68,11 +69,14 @@ export const loadReport: LoadReport = {
   loadId: 'l',
   into: 'raw.events',
   file: 'events.csv',
+  files: 1,
   status: 'loaded',
   read: 3,
   loaded: 3,
   superseded: 0,
   rejected: 0,
+  removed: 0,
+  identicalFiles: [],
   rejectReasons: [],
   rejectsTable: 'raw.events__rejects',
   loadedAt: '2026-11-18T00:00:00.000Z',
@@ -82,6 +86,7 @@ export const loadReport: LoadReport = {
 function succeeding(plan: Plan): Activities {
   return {
     planRun: async () => plan,
+    findFiles: async () => 1,
     ingestTable: async () => loadReport,
     dbtRun: async () => dbtReport,
     dbtTest: async () => ({ ...dbtReport, command: 'test', counts: { pass: 2 } }),
@@ -143,14 +148,6 @@ export function ingestStep(...tables: readonly string[]): PlannedStep {
     id: 'ingest',
     onFailure: 'fail',
     skipped: false,
-    entries: tables.map((table) => ({
-      id: `raw.${table}`,
-      into: { schema: identifier('raw'), table: identifier(table) },
-      file: `data/${table}.csv`,
-      mode: 'replace',
-      params: {},
-      maxRejectShare: 0,
-      contract: [],
-    })),
+    entries: tables.map((table) => ingestEntry({ into: { schema: identifier('raw'), table: identifier(table) } })),
   }
 }

@@ -57,6 +57,72 @@ describe('a run that goes well', () => {
   })
 })
 
+describe('files that are not there yet', () => {
+  const waiting = (waitForMs: number) => {
+    const step = ingestStep('events')
+    if (step.kind !== 'ingest') throw new Error('an ingest step')
+    return { ...step, entries: step.entries.map((entry) => ({ ...entry, missing: 'wait' as const, waitForMs })) }
+  }
+
+  test('are waited for, and loaded once they are there', async () => {
+    const looks: string[] = []
+    const run = await runScripted(planOf('waits', [waiting(1_000)]), {
+      findFiles: async () => looks.push('look') - 1,
+      ingestTable: async () => (looks.push('load'), loadReport),
+    })
+    const { report } = await run.end()
+    expect(looks).toEqual(['look', 'look', 'load'])
+    expect(report.outcome).toBe('succeeded')
+  })
+
+  test('fail the run when they do not come within their time, before anything is loaded', async () => {
+    let loads = 0
+    const run = await runScripted(planOf('waited', [waiting(1_000), dbtStep('run')]), {
+      findFiles: async () => 0,
+      ingestTable: async () => (loads++, loadReport),
+    })
+    const { report } = await run.end()
+    expect(loads).toBe(0)
+    expect(report).toMatchObject({ outcome: 'failed', run: 'skipped', failure: { type: 'FileMissing' } })
+    expect(report.failure?.message).toContain('data/events.csv did not come within 1.0 s')
+  })
+
+  test('make the run skipped, not failed, where they need not be there; dbt does not run, the run is recorded', async () => {
+    const { recorded, recordRefresh } = recorder()
+    let dbtRuns = 0
+    const run = await runScripted(planOf('skips', [ingestStep('events', 'users'), dbtStep('run')]), {
+      ingestTable: async () => ({ ...loadReport, status: 'skipped', read: 0, loaded: 0 }),
+      dbtRun: async () => (dbtRuns++, dbtReport),
+      recordRefresh,
+    })
+    const { report, status } = await run.end()
+    expect({ dbtRuns, status, outcome: report.outcome }).toEqual({
+      dbtRuns: 0,
+      status: 'COMPLETED',
+      outcome: 'skipped',
+    })
+    expect(recorded).toHaveLength(1)
+  })
+
+  test('of one of two loads do not keep the run from going on', async () => {
+    const run = await runScripted(planOf('half', [ingestStep('events', 'users'), dbtStep('run')]), {
+      ingestTable: async ({ entry }) =>
+        entry.id === 'raw.users' ? { ...loadReport, status: 'skipped', read: 0, loaded: 0 } : loadReport,
+    })
+    const { report } = await run.end()
+    expect(report).toMatchObject({ outcome: 'succeeded', run: 'succeeded' })
+    expect(report.steps[0]?.loads.map(({ state }) => state)).toEqual(['succeeded', 'skipped'])
+  })
+})
+
+test('a load without a single record makes the run warned', async () => {
+  const run = await runScripted(planOf('empty', [ingestStep('events'), dbtStep('run')]), {
+    ingestTable: async () => ({ ...loadReport, read: 0, loaded: 0, removed: 2_000 }),
+  })
+  const { report } = await run.end()
+  expect(report).toMatchObject({ outcome: 'warned', run: 'succeeded' })
+})
+
 describe('failed work', () => {
   test('is tried again as often as the step allows, when a retry can help', async () => {
     let tries = 0

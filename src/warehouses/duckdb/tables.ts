@@ -1,15 +1,8 @@
 // Columns of the tables that Millrace itself writes, in DuckDB's types. All timestamps are UTC.
 
-type Columns = readonly (readonly [name: string, type: string])[]
+import { REJECT_COLUMNS } from '../../ingest/rejects.ts'
 
-/** Behind the contract's columns in every raw table. */
-export const LOADER_COLUMNS: Columns = [
-  ['_load_id', 'VARCHAR'],
-  ['_source_file', 'VARCHAR'],
-  ['_source_record', 'BIGINT'],
-  ['_loaded_at', 'TIMESTAMP'],
-  ['_logical_date', 'DATE'],
-]
+type Columns = readonly (readonly [name: string, type: string])[]
 
 /** One row per completed load; the current one of a batch has no replaced_by. */
 export const LEDGER_COLUMNS: Columns = [
@@ -18,9 +11,11 @@ export const LEDGER_COLUMNS: Columns = [
   ['pipeline', 'VARCHAR NOT NULL'],
   ['entry', 'VARCHAR NOT NULL'],
   ['raw_table', 'VARCHAR NOT NULL'],
+  ['mode', 'VARCHAR NOT NULL'],
   ['logical_date', 'DATE NOT NULL'],
-  ['params', 'VARCHAR NOT NULL'],
-  ['source_file', 'VARCHAR NOT NULL'],
+  ['params', 'JSON NOT NULL'],
+  ['files', 'JSON NOT NULL'],
+  ['contract', 'JSON NOT NULL'],
   ['records_read', 'BIGINT NOT NULL'],
   ['records_loaded', 'BIGINT NOT NULL'],
   ['records_superseded', 'BIGINT NOT NULL'],
@@ -32,14 +27,11 @@ export const LEDGER_COLUMNS: Columns = [
 
 export const REJECTS_COLUMNS: Columns = [
   ['_load_id', 'VARCHAR NOT NULL'],
+  ['_batch_id', 'VARCHAR NOT NULL'],
+  ['_pipeline', 'VARCHAR NOT NULL'],
+  ['_entry', 'VARCHAR NOT NULL'],
   ['_source_file', 'VARCHAR NOT NULL'],
-  ['_source_record', 'BIGINT NOT NULL'],
-  ['line', 'BIGINT NOT NULL'],
-  ['byte_offset', 'BIGINT NOT NULL'],
-  ['code', 'VARCHAR NOT NULL'],
-  ['column_name', 'VARCHAR'],
-  ['message', 'VARCHAR NOT NULL'],
-  ['raw_text', 'VARCHAR NOT NULL'],
+  ...REJECT_COLUMNS.map(([name, type]) => [name, name === 'column_name' ? type : `${type} NOT NULL`] as const),
   ['_logical_date', 'DATE NOT NULL'],
   ['_rejected_at', 'TIMESTAMP NOT NULL'],
 ]

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { columns, makeDuckdbFile, type DuckdbFile } from '../../../tests/fixtures/duckdb/file.ts'
+import { makeDuckdbFile, RAW, type DuckdbFile, type LoadPart } from '../../../tests/fixtures/duckdb/file.ts'
 import { identifier } from '../../pipeline/identifier.ts'
 import type { MartCheck } from '../../pipeline/plan.ts'
 import type { RunReport } from '../../pipeline/report.ts'
@@ -34,13 +34,15 @@ describe('a raw table', () => {
       ['json', '{}'],
       ['string', 'x'],
     ] as const
-    const contract = columns(Object.fromEntries(types.map(([type], index) => [`c${index}`, type])))
+    const named = Object.fromEntries(types.map(([type], index) => [`c${index}`, type]))
     const record = types.map(([, value]) => value).join(',')
-    await file.commit([record], { contract })
+    await file.commit([record], { types: named })
 
-    await file.commit([record], { contract, loadId: 'B', batchId: 'day 2' })
+    await file.commit([record], { types: named, loadId: 'B', batchId: 'day 2' })
 
-    const texts = contract.map(({ name }) => `${name}::TEXT AS ${name}`).join(', ')
+    const texts = Object.keys(named)
+      .map((name) => `${name}::TEXT AS ${name}`)
+      .join(', ')
     const values = Object.fromEntries(types.map(([, value], index) => [`c${index}`, value]))
     expect(await file.query(`SELECT ${texts} FROM w.raw.logs`)).toEqual([values, values])
   })
@@ -48,7 +50,7 @@ describe('a raw table', () => {
   test('takes the same contract in another order', async () => {
     await file.commit(['1,a'])
 
-    await file.commit(['b,2'], { contract: columns({ note: 'text', id: 'int' }), loadId: 'B', batchId: 'day 2' })
+    await file.commit(['b,2'], { types: { note: 'text', id: 'int' }, loadId: 'B', batchId: 'day 2' })
 
     expect(await file.query('SELECT id, note FROM w.raw.logs ORDER BY id')).toEqual([
       { id: 1, note: 'a' },
@@ -64,12 +66,116 @@ describe('a raw table', () => {
   ])('refuses a contract with %s, and stays as it was', async (_what, types, record, different) => {
     await file.commit(['1,a'])
 
-    await expect(file.commit([record], { contract: columns(types), loadId: 'B' })).rejects.toMatchObject({
+    await expect(file.commit([record], { types, loadId: 'B' })).rejects.toMatchObject({
       type: 'ContractChanged',
       message: expect.stringContaining(`raw.logs has other columns than its contract (${different}); change the table`),
     })
 
     expect(await file.query('SELECT _load_id, id, note FROM w.raw.logs')).toEqual([{ _load_id: 'A', id: 1, note: 'a' }])
+  })
+})
+
+describe('a raw table that may evolve', () => {
+  const evolve: LoadPart = { rules: { extraColumns: 'evolve' } }
+  const rows = () =>
+    file.query(
+      'SELECT * EXCLUDE (_load_id, _source_file, _source_record, _loaded_at, _logical_date) FROM w.raw.logs ORDER BY id',
+    )
+
+  test('gets the columns that a later file brings, NULL in the rows before', async () => {
+    await file.commit(['1,a'], evolve)
+
+    await file.commit(['x,2,b,y'], {
+      ...evolve,
+      header: ['device', 'id', 'note', 'app_version'],
+      loadId: 'B',
+      batchId: 'day 2',
+    })
+
+    expect(await rows()).toEqual([
+      { id: 1, note: 'a', device: null, app_version: null },
+      { id: 2, note: 'b', device: 'x', app_version: 'y' },
+    ])
+  })
+
+  test('takes a later file without the column that it once got, and remembers it', async () => {
+    await file.commit(['1,a,x'], { ...evolve, header: ['id', 'note', 'device'] })
+    await file.commit(['2,b'], { ...evolve, loadId: 'B', batchId: 'day 2', loadedAt: '2026-11-20T02:00:00Z' })
+    await file.commit(['3,c,z'], {
+      ...evolve,
+      header: ['id', 'note', 'device'],
+      loadId: 'C',
+      batchId: 'day 3',
+      loadedAt: '2026-11-21T02:00:00Z',
+    })
+
+    expect(await rows()).toEqual([
+      { id: 1, note: 'a', device: 'x' },
+      { id: 2, note: 'b', device: null },
+      { id: 3, note: 'c', device: 'z' },
+    ])
+    const remembered = await file.use((warehouse) => warehouse.rememberedContract(RAW))
+    expect(remembered?.map(({ name, origin, optional }) => [name, origin, optional])).toEqual([
+      ['id', 'pipeline', false],
+      ['note', 'pipeline', false],
+      ['device', 'first header', true],
+    ])
+  })
+
+  test('still holds the declared columns to their types', async () => {
+    await file.commit(['1,a'], evolve)
+
+    await expect(
+      file.commit(['1,a'], { ...evolve, types: { id: 'bigint', note: 'text' }, loadId: 'B' }),
+    ).rejects.toMatchObject({ type: 'ContractChanged', message: expect.stringContaining('(id)') })
+    await expect(
+      file.commit(['1,a,2026-01-05'], { ...evolve, types: { id: 'int', note: 'text', day: 'date' }, loadId: 'B' }),
+    ).rejects.toMatchObject({ type: 'ContractChanged', message: expect.stringContaining('(day)') })
+  })
+
+  test('stays as it was when the load that brings a column fails', async () => {
+    await file.commit(['1,a'], evolve)
+
+    const broken = file.withLoad(['2,b,x'], { ...evolve, header: ['id', 'note', 'device'] }, (warehouse, load) =>
+      warehouse.commitLoad(load, () => {
+        throw new Error('not this one')
+      }),
+    )
+
+    await expect(broken).rejects.toThrow('not this one')
+    expect(await rows()).toEqual([{ id: 1, note: 'a' }])
+  })
+})
+
+test('the contract of a table is remembered from its latest load, and not before the first', async () => {
+  const remembered = () => file.use((warehouse) => warehouse.rememberedContract(RAW))
+  expect(await remembered()).toBeUndefined()
+
+  await file.commit(['1,a'], { rules: { contract: null } })
+
+  expect(await remembered()).toEqual(
+    ['id', 'note'].map((name) => ({
+      name,
+      header: name,
+      type: { kind: 'string' },
+      origin: 'first header',
+      optional: false,
+      notNull: false,
+    })),
+  )
+  await file.use((_warehouse, engine) => engine.run('ALTER TABLE w.raw.logs RENAME TO logs_old'))
+  expect(await remembered()).toBeUndefined()
+})
+
+test('nothing is loaded into a view', async () => {
+  await file.use(async (_warehouse, engine) => {
+    await engine.run('CREATE SCHEMA w.raw')
+    await engine.run('CREATE VIEW w.raw.logs AS SELECT 1 AS id')
+  })
+
+  await expect(file.commit(['1,a'])).rejects.toMatchObject({
+    type: 'ContractChanged',
+    message: 'raw.logs is a view, nothing can be loaded into it; drop or rename it',
   })
 })
 
