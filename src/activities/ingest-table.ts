@@ -98,12 +98,13 @@ async function ingest(
   const [first] = streamed
   if (first === undefined) throw new Error('a load has at least one file')
   const totalBytes = files.reduce((sum, { file }) => sum + file.sizeBytes, 0)
+  const rate = rateSince(performance.now())
   const stream = openLoadStream(streamed, entry, {
     ...place,
     abort,
     onProgress({ doneBytes, records }) {
       faultPoint('ingest:while-streaming')
-      show({ phase: 'loading', doneBytes, totalBytes, records })
+      show({ phase: 'loading', doneBytes, totalBytes, records, bytesPerSecond: rate(doneBytes) })
     },
   })
   const commit: LoadCommit = {
@@ -150,16 +151,22 @@ const NOTHING = {
   rejectReasons: [],
 }
 
+function rateSince(startedAtMs: number): (doneBytes: number) => number {
+  return (doneBytes) => Math.round(doneBytes / Math.max(0.001, (performance.now() - startedAtMs) / 1000))
+}
+
 interface DigestedFile extends NamedFile, LedgerFile {}
 
 async function digestFiles(found: readonly NamedFile[], abort: AbortSignal, show: Show): Promise<DigestedFile[]> {
   const totalBytes = found.reduce((sum, { file }) => sum + file.sizeBytes, 0)
   const digested: DigestedFile[] = []
+  const rate = rateSince(performance.now())
   let before = 0
   for (const { name, file } of found) {
     const sha256 = await digestFile(file, (done) => {
       abort.throwIfAborted()
-      show({ phase: 'reading', doneBytes: before + done, totalBytes, records: 0 })
+      const doneBytes = before + done
+      show({ phase: 'reading', doneBytes, totalBytes, records: 0, bytesPerSecond: rate(doneBytes) })
     })
     before += file.sizeBytes
     digested.push({ name, file, sha256, sizeBytes: file.sizeBytes })

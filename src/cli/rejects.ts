@@ -1,7 +1,6 @@
 // `millrace rejects PIPELINE --date …`: the records that a day's loads did not take, and why.
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { InspectedReason } from '../ingest/inspect.ts'
 import { profileLocation } from '../activities/make-plan.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { failure } from '../pipeline/failure.ts'
@@ -49,10 +48,10 @@ export async function rejectsCommand(
     try {
       for (const entry of chosen) {
         const table = parseTableName(entry.into) as TableName // the schema has checked its form
-        const rejects = await warehouse.readRejects(table, { pipeline, entry: entryId(entry), logicalDate })
-        if (csv) printRaw(rejects)
-        else if (json) for (const reject of rejects) say(JSON.stringify({ into: entry.into, ...reject }))
-        else printGrouped(table, logicalDate, rejects)
+        const rejects = warehouse.readRejects(table, { pipeline, entry: entryId(entry), logicalDate })
+        if (csv) await printRaw(rejects)
+        else if (json) for await (const reject of rejects) say(JSON.stringify({ into: entry.into, ...reject }))
+        else await printGrouped(table, logicalDate, rejects)
       }
       return 0
     } finally {
@@ -64,35 +63,40 @@ export async function rejectsCommand(
   }
 }
 
-function printGrouped(table: TableName, logicalDate: string, rejects: readonly StoredReject[]): void {
+async function printGrouped(
+  table: TableName,
+  logicalDate: string,
+  rejects: AsyncIterable<StoredReject>,
+): Promise<void> {
+  const groups = new Map<string, { code: string; column: string | null; count: number; examples: StoredReject[] }>()
+  const files = new Set<string>()
+  let total = 0
+  for await (const reject of rejects) {
+    const { code, column, file } = reject
+    const key = JSON.stringify([code, column])
+    const group = groups.get(key) ?? { code, column, count: 0, examples: [] }
+    groups.set(key, group)
+    group.count++
+    if (group.examples.length < EXAMPLES) group.examples.push(reject)
+    files.add(file)
+    total++
+  }
   const head = `${color.bold(tableText(table))} · ${logicalDate}`
-  if (rejects.length === 0) {
+  if (total === 0) {
     say(`${head}  ${color.green('no rejects')}`)
     return
   }
-  const files = [...new Set(rejects.map(({ file }) => file))]
-  say(
-    `${head}  ${formatCount(rejects.length)} rejected in ${files.join(', ')} (all in ${tableText(rejectsTable(table))})`,
-  )
-  say(...byReason(rejects).flatMap(reasonLines), '')
-}
-
-/** The commonest first. */
-function byReason(rejects: readonly StoredReject[]): InspectedReason[] {
-  const groups = Map.groupBy(rejects, ({ code, column }) => JSON.stringify([code, column]))
-  return [...groups.values()]
-    .flatMap((group) => {
-      const [first] = group
-      if (first === undefined) return []
-      return [{ code: first.code, column: first.column, count: group.length, examples: group.slice(0, EXAMPLES) }]
-    })
-    .sort((a, b) => b.count - a.count)
+  say(`${head}  ${formatCount(total)} rejected in ${[...files].join(', ')} (all in ${tableText(rejectsTable(table))})`)
+  const commonestFirst = [...groups.values()].sort((a, b) => b.count - a.count)
+  say(...commonestFirst.flatMap(reasonLines), '')
 }
 
 /** The records as they stood in their files, to be corrected and handed in again. */
-function printRaw(rejects: readonly StoredReject[]): void {
-  for (const { rawText } of rejects) say(rawText)
-  const cut = rejects.filter(({ rawText }) => Buffer.byteLength(rawText) >= MAX_RAW_BYTES - 4)
-  if (cut.length > 0)
-    sayError(`${cut.length} of them are longer than 8 KiB and stand here cut; take them from their files`)
+async function printRaw(rejects: AsyncIterable<StoredReject>): Promise<void> {
+  let cut = 0
+  for await (const { rawText } of rejects) {
+    say(rawText)
+    if (Buffer.byteLength(rawText) >= MAX_RAW_BYTES - 4) cut++
+  }
+  if (cut > 0) sayError(`${cut} of them are longer than 8 KiB and stand here cut; take them from their files`)
 }

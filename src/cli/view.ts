@@ -213,9 +213,12 @@ function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress
         return loadDetail(load, false)
       }
       const share = current.totalBytes === 0 ? 1 : current.doneBytes / current.totalBytes
-      const megabytes = `${(current.doneBytes / 1e6).toFixed(1)} of ${(current.totalBytes / 1e6).toFixed(1)} MB`
-      const records = current.records === 0 ? '' : `, ${formatCount(current.records)} records`
-      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${current.phase} ${megabytes}${records}`
+      const told = [
+        `${current.phase} ${megabytes(current.doneBytes)} of ${megabytes(current.totalBytes)} MB`,
+        `${megabytes(current.bytesPerSecond)} MB/s`,
+        ...(current.records === 0 ? [] : [`${formatCount(current.records)} records`]),
+      ].join(', ')
+      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${cut(told, Math.max(10, width - NAME_WIDTH - BAR_CELLS - 12))}`
     })
   }
   const current = [...progress].find(([id]) => id.startsWith(`${step.id}/`))?.[1]
@@ -223,6 +226,11 @@ function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress
   if (current === undefined || current.phase !== 'dbt' || current.total === 0) return [color.dim('starting dbt')]
   const head = `${bar(current.done / current.total)}  ${current.done}/${current.total}  `
   return [head + cut(current.running.join(', '), Math.max(10, width - BAR_CELLS - 20))]
+}
+
+function megabytes(bytes: number): string {
+  const value = bytes / 1e6
+  return value < 100 ? value.toFixed(1) : formatCount(Math.round(value))
 }
 
 function bar(share: number): string {

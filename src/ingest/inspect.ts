@@ -32,7 +32,6 @@ export interface RejectExample {
 const ACCEPTED = 'temp.main.accepted_rows'
 const REJECTS = 'temp.main.rejected_records'
 const EXAMPLES = 3
-const ROWS_AT_ONCE = 5_000
 
 /** Fails with FileRefused or HeaderMismatch, as the load would. The entry must have a contract. */
 export async function inspectFile(
@@ -60,13 +59,8 @@ export async function inspectFile(
 
 /** The rows that inspectFile accepted, in the file's order, each value as the warehouse would show it. */
 export async function* acceptedRows(engine: Engine, columns: readonly string[]): AsyncGenerator<(string | null)[]> {
-  const list = columns.map((name) => quoteName(name)).join(', ')
-  for (let from = 0; ; from += ROWS_AT_ONCE) {
-    const rows = await engine.rows(
-      `SELECT ${list} FROM ${ACCEPTED} WHERE rowid >= ${from} AND rowid < ${from + ROWS_AT_ONCE} ORDER BY rowid`,
-    )
-    if (rows.length === 0) return
-    for (const row of rows) yield columns.map((name) => (typeof row[name] === 'string' ? row[name] : null))
+  for await (const row of engine.stream(`SELECT * FROM ${ACCEPTED} ORDER BY rowid`)) {
+    yield columns.map((name) => (typeof row[name] === 'string' ? row[name] : null))
   }
 }
 

@@ -123,6 +123,7 @@ export type Progress =
       readonly totalBytes: number
       /** Records scanned so far. */
       readonly records: number
+      readonly bytesPerSecond: number
     }
   | { readonly phase: 'dbt'; readonly done: number; readonly total: number; readonly running: readonly string[] }
 

@@ -7,6 +7,8 @@ export interface Engine {
   run(sql: string, values?: readonly DuckDBValue[]): Promise<number>
   /** Rows with values as JavaScript's own types; BIGINT comes as bigint. */
   rows(sql: string, values?: readonly DuckDBValue[]): Promise<Record<string, unknown>[]>
+  /** The same, a few thousand at a time in memory. */
+  stream(sql: string, values?: readonly DuckDBValue[]): AsyncIterable<Record<string, unknown>>
   /** Stops what is running; its promise rejects. */
   interrupt(): void
   close(): void
@@ -40,6 +42,11 @@ export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<
       abort?.throwIfAborted()
       const reader = await connection.runAndReadAll(sql, [...values])
       return reader.getRowObjectsJS()
+    },
+    async *stream(sql, values = []) {
+      abort?.throwIfAborted()
+      const result = await connection.stream(sql, [...values])
+      for await (const rows of result.yieldRowObjectJs()) yield* rows
     },
     interrupt: () => connection.interrupt(),
     close() {

@@ -24,7 +24,7 @@ export function readEnvironment(): Environment {
       Boolean(env[name]),
     ),
     uiUrl: env['MILLRACE_UI_URL'],
-    memoryLimit: env['MILLRACE_MEMORY_LIMIT'] ?? '384MiB',
+    memoryLimit: env['MILLRACE_MEMORY_LIMIT'] ?? '256MiB',
     taskQueue: env['MILLRACE_TASK_QUEUE'] ?? 'millrace',
     logLevel: env['MILLRACE_LOG_LEVEL'] ?? 'info',
     faultPoint: env['MILLRACE_FAULT'],

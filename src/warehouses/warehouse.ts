@@ -29,8 +29,8 @@ export interface Warehouse {
   ): Promise<LoadCounts & { readonly removed: number }>
   /** Keeps the rejects of a load that was not committed, and returns their commonest reasons. */
   keepRejects(load: LoadCommit): Promise<readonly RejectReason[]>
-  /** What an entry's loads of a logical date rejected, in the order of files and records. */
-  readRejects(table: TableName, owner: RejectsOwner): Promise<StoredReject[]>
+  /** What an entry's loads of a logical date rejected, in the order of files and records; there may be millions. */
+  readRejects(table: TableName, owner: RejectsOwner): AsyncIterable<StoredReject>
   /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation. */
   measureMart(check: MartCheck): Promise<MartMeasures>
   /** Writes the run's row, replacing an earlier one of the same refresh_id; creates the table where it is missing. */

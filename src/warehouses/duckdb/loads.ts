@@ -246,25 +246,31 @@ async function rejectReasons(database: Database, table: TableName, loadId: strin
   }))
 }
 
-export async function readRejects(database: Database, table: TableName, owner: RejectsOwner): Promise<StoredReject[]> {
-  if (!(await tableExists(database, rejectsTable(table)))) return []
-  const rows = await database.engine.rows(
+export async function* readRejects(
+  database: Database,
+  table: TableName,
+  owner: RejectsOwner,
+): AsyncGenerator<StoredReject> {
+  if (!(await tableExists(database, rejectsTable(table)))) return
+  const rows = database.engine.stream(
     `SELECT *, strftime(_rejected_at, '%Y-%m-%dT%H:%M:%SZ') AS rejected_at
      FROM ${tableName(database, rejectsTable(table))}
      WHERE _pipeline = ? AND _entry = ? AND _logical_date = ?::DATE ORDER BY _source_file, _source_record`,
     [owner.pipeline, owner.entry, owner.logicalDate],
   )
-  return rows.map((row) => ({
-    file: String(row['_source_file']),
-    record: asCount(row['_source_record']),
-    line: asCount(row['line']),
-    byteOffset: asCount(row['byte_offset']),
-    code: String(row['code']),
-    column: typeof row['column_name'] === 'string' ? row['column_name'] : null,
-    message: String(row['message']),
-    rawText: String(row['raw_text']),
-    rejectedAt: String(row['rejected_at']),
-  }))
+  for await (const row of rows) {
+    yield {
+      file: String(row['_source_file']),
+      record: asCount(row['_source_record']),
+      line: asCount(row['line']),
+      byteOffset: asCount(row['byte_offset']),
+      code: String(row['code']),
+      column: typeof row['column_name'] === 'string' ? row['column_name'] : null,
+      message: String(row['message']),
+      rawText: String(row['raw_text']),
+      rejectedAt: String(row['rejected_at']),
+    }
+  }
 }
 
 function ledgerOf(table: TableName): TableName {

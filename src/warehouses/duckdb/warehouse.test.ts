@@ -288,7 +288,7 @@ describe('rejects', () => {
   test('are read back by pipeline, entry and logical date, and none where nothing was loaded', async () => {
     const owner = { pipeline: 'daily', entry: 'raw.logs', logicalDate: '2026-11-18' }
     const read = (change: Partial<typeof owner> = {}) =>
-      file.use((warehouse) => warehouse.readRejects(RAW, { ...owner, ...change }))
+      file.use((warehouse) => Array.fromAsync(warehouse.readRejects(RAW, { ...owner, ...change })))
     expect(await read()).toEqual([])
 
     await file.commit(RECORDS)

@@ -51,7 +51,7 @@ export async function openDuckdb(
     rememberedContract: (table) => guarded(() => rememberedContract(database, table)),
     commitLoad: (load, accept) => whole(() => commitLoad(database, load, accept)),
     keepRejects: (load) => whole(() => keepRejects(database, load)),
-    readRejects: (table, owner) => guarded(() => readRejects(database, table, owner)),
+    readRejects: (table, owner) => readRejects(database, table, owner),
     measureMart: (check) => guarded(() => measureMart(engine, check)),
     recordRefresh: (table, row) => whole(() => recordRefresh(database, table, row)),
     async close() {
