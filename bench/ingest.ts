@@ -118,7 +118,6 @@ async function load(file: string, folder: string): Promise<void> {
       mayHaveMore: false,
       mode: 'replace',
       key: [],
-      newestBy: null,
       batchId: 'b',
       pipeline: 'bench',
       runId: 'r',

@@ -2,17 +2,28 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { DefaultLogger } from '@temporalio/worker'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { contractOf, ingestEntry } from '../../tests/support/ingest-entry.ts'
-import { query as queryWarehouse } from '../../tests/support/warehouse.ts'
+import { change as changeWarehouse, query as queryWarehouse } from '../../tests/support/warehouse.ts'
+import { inspectFile } from '../ingest/inspect.ts'
+import { DEFAULT_DIALECT } from '../pipeline/dialect.ts'
+import { openEngine } from '../platform/duckdb.ts'
+import { openLocalFile } from '../sources/local.ts'
 import { identifier } from '../pipeline/identifier.ts'
 import type { IngestEntry } from '../pipeline/plan.ts'
 import type { LoadReport } from '../pipeline/report.ts'
 import { workspaceAt, type Workspace } from '../platform/workspace.ts'
 import type { ActivityDeps, RunContext } from './context.ts'
 import { createIngestTable } from './ingest-table.ts'
+
+const DEPT = { name: identifier('dept'), type: { kind: 'string' }, value: { kind: 'text', text: 'x' } } as const
+const RENAMED = contractOf({ id: 'int', note: 'string' }).map((column) => ({
+  ...column,
+  header: column.header === 'id' ? 'Id' : column.header,
+}))
 
 let workspace: Workspace
 beforeEach(async () => {
@@ -96,7 +107,7 @@ describe('an entry of several files', () => {
     await put('in/b.csv', 'id,title\n2,b\n')
 
     await expect(load()).rejects.toMatchObject({ type: 'HeaderMismatch', message: expect.stringContaining('in/b.csv') })
-    await expect(rows()).rejects.toThrow()
+    await expect(rows()).rejects.toThrow('logs')
   })
 
   test('refuses a link and a folder without opening what is behind', async () => {
@@ -176,6 +187,41 @@ describe('append', () => {
     expect(await rows()).toEqual(['1 a', '2 b'])
   })
 
+  test('does not load a file again of which somebody deleted some rows, but does when all are gone', async () => {
+    await putRows('a.csv', '1,a', '2,b')
+    await load(append)
+    await changeWarehouse(workspace, 'DELETE FROM raw.logs WHERE id = 2')
+    expect(await load(append, '2026-11-19', 'run 2')).toMatchObject({ status: 'already loaded' })
+    expect(await rows()).toEqual(['1 a'])
+
+    await changeWarehouse(workspace, 'DELETE FROM raw.logs')
+    expect(await load(append, '2026-11-19', 'run 3')).toMatchObject({ status: 'loaded', loaded: 2 })
+    expect(await load(append, '2026-11-19', 'run 4')).toMatchObject({ status: 'already loaded' })
+    expect(await rows()).toEqual(['1 a', '2 b'])
+  })
+
+  test('takes the same bytes for another department as another file', async () => {
+    await putRows('a.csv', '1,a')
+    await load({ ...append, params: { dept: '09' } })
+
+    expect(await load({ ...append, params: { dept: '2A' } })).toMatchObject({ status: 'loaded', loaded: 1 })
+  })
+
+  test('forgets the rejects of a file that was corrected', async () => {
+    await putRows('a.csv', '1,a', 'x,b')
+    await load({ ...append, maxRejectShare: 1 })
+    await putRows('a.csv', '1,a', '2,b')
+    await load({ ...append, maxRejectShare: 1 })
+    await putRows('a.csv', '1,a', '2,b', 'y,c')
+    await load({ ...append, maxRejectShare: 1 })
+
+    // Of the first contents one row is loaded, so its reject still explains why the other is not.
+    expect(await queryWarehouse(workspace, 'SELECT raw_text FROM raw.logs__rejects ORDER BY 1')).toEqual([
+      { raw_text: 'x,b' },
+      { raw_text: 'y,c' },
+    ])
+  })
+
   test('keeps the rows of a file that vanished', async () => {
     await putRows('a.csv', '1,a')
     await load(append)
@@ -212,6 +258,113 @@ test('a snapshot takes the place of all earlier ones; one of an older day is lef
 
   expect(await load(snapshot, '2026-11-17')).toMatchObject({ status: 'newer snapshot', read: 0 })
   expect(await rows()).toEqual(['1 b'])
+})
+
+test('a snapshot that is the same on a later day is of that day from then on', async () => {
+  const snapshot: Partial<IngestEntry> = { mode: 'snapshot' }
+  await putRows('a.csv', '1,a')
+  await load(snapshot, '2026-11-17')
+  await load(snapshot, '2026-11-19')
+  await putRows('a.csv', '9,x')
+
+  expect(await load(snapshot, '2026-11-18')).toMatchObject({ status: 'newer snapshot' })
+  expect(await rows('id, _logical_date::VARCHAR AS day')).toEqual(['1 2026-11-19'])
+})
+
+test('another mode than that of the rows that are there is refused, because they would be there twice', async () => {
+  await putRows('a.csv', '1,a')
+  await load({ mode: 'append' })
+
+  await expect(load({ mode: 'replace' })).rejects.toMatchObject({
+    type: 'ContractChanged',
+    message: expect.stringContaining('raw.logs holds rows of this entry from mode append; with mode replace'),
+  })
+  expect(await rows()).toEqual(['1 a'])
+})
+
+test('an empty file without a header is refused, and takes nothing along', async () => {
+  const headerless: Partial<IngestEntry> = { dialect: { ...DEFAULT_DIALECT, header: false } }
+  await put('in/a.csv', '1,a\n')
+  await load(headerless)
+  await put('in/a.csv', '')
+
+  await expect(load(headerless)).rejects.toMatchObject({ type: 'FileRefused' })
+  expect(await rows()).toEqual(['1 a'])
+})
+
+describe('columns that would be there twice are refused:', () => {
+  test.each<[string, string, Partial<IngestEntry>]>([
+    ['a renamed and an evolved one', 'Id,id,note\n1,2,a\n', { contract: RENAMED, extraColumns: 'evolve' }],
+    ['an added one of a table that nobody declared', 'id,note,dept\n1,a,x\n', { contract: null, added: [DEPT] }],
+  ])('%s', async (_what, text, entry) => {
+    await put('in/a.csv', text)
+    await expect(load(entry)).rejects.toMatchObject({
+      type: 'HeaderMismatch',
+      message: expect.stringContaining('would have two columns'),
+    })
+  })
+})
+
+test('an added text that is not of its type is refused, not bent', async () => {
+  await putRows('a.csv', '1,a')
+  const price = contractOf({ price: 'numeric(10,2)' })[0]?.type
+  const added = [
+    { name: identifier('price'), type: price ?? DEPT.type, value: { kind: 'text', text: '1.005' } },
+  ] as const
+
+  await expect(load({ added })).rejects.toMatchObject({
+    type: 'ContractUnknown',
+    message: expect.stringContaining("added column 'price': '1.005' is not a numeric(10,2)"),
+  })
+})
+
+test('a load over its limit leaves the rejects of the load that is there', async () => {
+  await putRows('a.csv', '1,a', 'x,b')
+  await load({ maxRejectShare: 0.5 })
+  await putRows('a.csv', 'y,a', 'z,b')
+  await expect(load({ maxRejectShare: 0.5 })).rejects.toMatchObject({ type: 'RejectsOverLimit' })
+  const texts = () => queryWarehouse(workspace, 'SELECT raw_text AS t FROM raw.logs__rejects ORDER BY 1')
+  expect(await texts()).toEqual([{ t: 'x,b' }, { t: 'y,a' }, { t: 'z,b' }])
+
+  await putRows('a.csv', '1,a', 'x,b')
+  expect(await load({ maxRejectShare: 0.5 }, '2026-11-18', 'run 2')).toMatchObject({
+    status: 'already loaded',
+    rejectReasons: [{ code: 'not int', count: 1 }],
+  })
+})
+
+test('more packed files at once than Node has threads for are all loaded', async () => {
+  const text = gzipSync(`id,note\n${Array.from({ length: 200_000 }, (_, id) => `${id},note ${id}`).join('\n')}\n`)
+  const places = await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'millrace-many-'))
+      await writeFile(path.join(folder, 'in.csv.gz'), text)
+      const engine = await openEngine({ scratchDir: folder })
+      return { folder, engine, file: await openLocalFile(folder, 'in.csv.gz') }
+    }),
+  )
+  const entry = ingestEntry({ contract: contractOf({ id: 'int', note: 'string' }) })
+  const inspections = await Promise.all(
+    places.map(({ folder, engine, file }) =>
+      inspectFile(
+        entry,
+        { name: 'in.csv.gz', file },
+        {
+          engine,
+          scratchDir: folder,
+          abort: new AbortController().signal,
+          onProgress: () => undefined,
+        },
+      ),
+    ),
+  )
+  for (const { folder, engine, file } of places) {
+    engine.close()
+    await file.handle.close()
+    await rm(folder, { recursive: true })
+  }
+
+  expect(inspections.map(({ counts }) => counts.rows)).toEqual(Array.from({ length: 6 }, () => 200_000))
 })
 
 describe('without a file', () => {

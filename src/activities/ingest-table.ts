@@ -13,6 +13,7 @@ import { faultPoint } from '../platform/fault.ts'
 import {
   rejectsTable,
   type CurrentLoad,
+  type EntryOwner,
   type LedgerFile,
   type LoadCommit,
   type Warehouse,
@@ -78,7 +79,9 @@ async function ingest(
   const load = loadId(plan, entry, contents)
   const current = known ?? (await warehouse.currentLoad(entry.into, batch))
   const unchanged = { ...base, identicalFiles: identical }
-  if (current !== undefined && (known !== undefined || current.loadId === load)) {
+  // The same state again on a later day: loaded anew, so that the table says which day it is of.
+  const isOlder = entry.mode === 'snapshot' && current !== undefined && current.logicalDate < plan.logicalDate
+  if (current !== undefined && !isOlder && (known !== undefined || current.loadId === load)) {
     // What this very run loaded before its worker died is its own work, not something it found done.
     const { logicalDate: _date, files: _files, runId: loadedBy, ...counts } = current
     return { ...unchanged, ...counts, removed: 0, status: loadedBy === runId ? 'loaded' : 'already loaded' }
@@ -91,7 +94,7 @@ async function ingest(
   const values = { loadId: load, loadedAt: new Date().toISOString(), logicalDate: plan.logicalDate }
   const remembered =
     entry.contract === null || entry.extraColumns === 'evolve'
-      ? await warehouse.rememberedContract(entry.into)
+      ? await warehouse.rememberedContract(entry.into, ownerOf(plan, entry))
       : undefined
   const matched = await matchFiles(entry, files, remembered)
   const streamed = loadFiles(entry, matched, values)
@@ -115,7 +118,6 @@ async function ingest(
     mayHaveMore: entry.extraColumns === 'evolve',
     mode: entry.mode,
     key: entry.key,
-    newestBy: entry.newestBy,
     batchId: batch,
     pipeline: plan.pipeline,
     runId,
@@ -185,7 +187,7 @@ async function whatIsNew(
   warehouse: Warehouse,
 ): Promise<{ files: readonly DigestedFile[]; known: CurrentLoad | undefined; identical: readonly string[] }> {
   if (entry.mode !== 'append') return { files: all, known: undefined, identical: [] }
-  const loaded = await warehouse.loadedFiles(entry.into, plan.pipeline, entry.id)
+  const loaded = await warehouse.loadedFiles(entry.into, ownerOf(plan, entry))
   const seen = new Map<string, string>()
   const files: DigestedFile[] = []
   const identical: string[] = []
@@ -198,6 +200,10 @@ async function whatIsNew(
   }
   const last = all.at(-1)
   return { files, known: files.length > 0 || last === undefined ? undefined : loaded.get(last.sha256), identical }
+}
+
+function ownerOf({ pipeline }: RunContext, { id, params }: IngestEntry): EntryOwner {
+  return { pipeline, entry: id, params }
 }
 
 function isWithinLimit({ maxRejectShare, maxRejects }: IngestEntry, { rejected, read }: StreamCounts): boolean {

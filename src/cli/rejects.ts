@@ -13,14 +13,13 @@ import { entryId, resolveRequest } from '../pipeline/request.ts'
 import { openEngine } from '../platform/duckdb.ts'
 import { makeScratchDir } from '../platform/scratch.ts'
 import { openWarehouse } from '../warehouses/open.ts'
+import { MAX_RAW_BYTES } from '../ingest/rejects.ts'
 import { rejectsTable, type StoredReject } from '../warehouses/warehouse.ts'
 import type { Cli } from './cli.ts'
 import { reasonLines } from './inspect.ts'
 import { color, say, sayError } from './terminal.ts'
 
 const EXAMPLES = 3
-/** Raw texts are stored up to this length (ingest/rejects.ts). */
-const MAX_RAW_BYTES = 8 * 1024
 
 export async function rejectsCommand(
   { workspace }: Cli,

@@ -1,6 +1,5 @@
 // Feeds a file's records through a named pipe to a statement of the engine, while a thread scans the file.
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { closeSync, constants, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { ScanSummary } from './csv/scan.ts'
@@ -24,17 +23,39 @@ export async function feed<T>(
   onProgress: (progress: FeedProgress) => void,
   abort: AbortSignal,
 ): Promise<{ readonly summary: ScanSummary; readonly result: T }> {
-  const sides = [scanInThread(job, onProgress, abort), statement()] as const
-  const both = Promise.allSettled(sides)
-  await releasePipe(job.pipe, sides, both)
-  const [scanned, stated] = await both
-  abort.throwIfAborted()
-  const reply = scanned.status === 'fulfilled' ? scanned.value : undefined
-  if (reply?.kind === 'refused') throw new ScanRefusal(reply.reason)
-  if (stated.status === 'rejected') throw stated.reason
-  if (scanned.status === 'rejected') throw scanned.reason
-  if (reply?.kind !== 'fed') throw new Error('the engine stopped reading before the end of the file')
-  return { summary: reply.summary, result: stated.value }
+  return await inTurn(async () => {
+    abort.throwIfAborted()
+    const sides = [scanInThread(job, onProgress, abort), statement()] as const
+    const both = Promise.allSettled(sides)
+    await releasePipe(job.pipe, sides, both)
+    const [scanned, stated] = await both
+    abort.throwIfAborted()
+    const reply = scanned.status === 'fulfilled' ? scanned.value : undefined
+    if (reply?.kind === 'refused') throw new ScanRefusal(reply.reason)
+    if (stated.status === 'rejected') throw stated.reason
+    if (scanned.status === 'rejected') throw scanned.reason
+    if (reply?.kind !== 'fed') throw new Error('the engine stopped reading before the end of the file')
+    return { summary: reply.summary, result: stated.value }
+  })
+}
+
+/**
+ * A statement that reads a pipe holds one of the four threads that Node has for such work in all, and the scan needs one
+ * to unpack its file: with all four held, nothing would ever move again.
+ */
+const AT_ONCE = 2
+const turns = { taken: 0, waiting: [] as (() => void)[] }
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (turns.taken >= AT_ONCE) await new Promise<void>((resolve) => turns.waiting.push(resolve))
+  else turns.taken++
+  try {
+    return await work()
+  } finally {
+    const next = turns.waiting.shift()
+    if (next === undefined) turns.taken--
+    else next()
+  }
 }
 
 type LastReply = Exclude<ReadReply, { kind: 'progress' }>
@@ -76,7 +97,6 @@ async function releasePipe(pipe: string, sides: readonly Promise<unknown>[], bot
   await Promise.race(sides).catch(() => undefined)
   const done = both.then(() => true)
   do {
-    const ends = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK)
-    await ends.close()
+    closeSync(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK))
   } while (!(await Promise.race([done, sleep(RELEASE_EVERY_MS, false)])))
 }

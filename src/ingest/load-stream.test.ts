@@ -581,7 +581,10 @@ describe('a file', () => {
       ['2', 'note'],
     ])
     expect(reasons(loaded)).toEqual([[3, 'too few fields', null]])
-    expect((await load({ 'in.csv': '' }, headless)).counts).toMatchObject({ read: 0, rows: 0 })
+    await expect(load({ 'in.csv': '' }, headless)).rejects.toMatchObject({
+      type: 'FileRefused',
+      message: expect.stringContaining('it is empty, not a single record is there'),
+    })
   })
 
   test('of one column has a record on every line, NULL where nothing stands', async () => {

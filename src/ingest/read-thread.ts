@@ -54,6 +54,7 @@ async function feed(job: FeedJob): Promise<void> {
     const chunks = textChunks(job.source, (doneBytes) => showProgress(doneBytes, scanner.summary.records))
     for await (const chunk of chunks) scanner.push(chunk)
     const summary = scanner.end()
+    if (!job.dialect.header && summary.records === 0) throw new ScanRefusal('it is empty, not a single record is there')
     writer.end()
     reply({ kind: 'fed', summary })
   } catch (error) {

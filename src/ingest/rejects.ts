@@ -13,7 +13,7 @@ export const REJECT_COLUMNS = [
   ['raw_text', 'VARCHAR'],
 ] as const
 
-const MAX_RAW_BYTES = 8 * 1024
+export const MAX_RAW_BYTES = 8 * 1024
 
 /** A record's bytes as a text to look at: cut at 8 KiB, NUL made visible. */
 export function rawText(bytes: Buffer, dialect: Pick<Dialect, 'encoding'>): string {

@@ -1,4 +1,5 @@
 // From an entry and its open files to a stream: headers held to the contract, fields found by name, rows completed.
+import { setImmediate } from 'node:timers/promises'
 import type { ContractColumn, IngestEntry } from '../pipeline/plan.ts'
 import { failure } from '../pipeline/failure.ts'
 import type { OpenFile } from '../sources/local.ts'
@@ -52,6 +53,10 @@ export async function matchFiles(
     matched.push({ name, file, fields: header.length, columns })
   }
   const all = contract ?? []
+  requireOneOfEach(
+    [...all, ...entry.added].map(({ name }) => name),
+    files.map(({ name }) => name).join(', '),
+  )
   // A column that only a later file has is NULL in the rows of the earlier ones.
   const complete = matched.map((file) => ({
     ...file,
@@ -62,12 +67,23 @@ export async function matchFiles(
   return { contract: all, files: complete }
 }
 
+function requireOneOfEach(names: readonly string[], files: string): void {
+  const doubled = names.filter((name, index) => names.indexOf(name) !== index)
+  if (doubled.length === 0) return
+  throw failure(
+    'HeaderMismatch',
+    `${files}: the raw table would have two columns ${doubled.map((name) => `'${name}'`).join(', ')}, one of the file and one ` +
+      'that is renamed or added. Nothing was loaded; correct `columns` or `add` in the pipeline file',
+  )
+}
+
 /** The declared columns and, where the table may evolve, those that earlier files brought. */
 function evolvedBefore(
   { contract, extraColumns }: IngestEntry,
   remembered: readonly ContractColumn[] | undefined,
 ): readonly ContractColumn[] | null {
-  if (contract === null) return remembered ?? null
+  // What was declared once and is not any more says nothing about today's files.
+  if (contract === null) return remembered?.every(({ origin }) => origin === 'first header') ? remembered : null
   if (extraColumns !== 'evolve' || remembered === undefined) return contract
   const declared = new Set<string>(contract.map(({ name }) => name))
   return [...contract, ...remembered.filter(({ name, origin }) => origin === 'first header' && !declared.has(name))]
@@ -79,7 +95,8 @@ export function rowShape(entry: IngestEntry, columns: readonly TypedColumn[], va
     const { duckdbType } = textReader(type)
     const text = { loaded_at: values.loadedAt, logical_date: values.logicalDate }
     if (value.kind === 'source_file') return { name, duckdbType, value: { kind: 'source file' } }
-    return { name, duckdbType, value: { kind: 'text', text: value.kind === 'text' ? value.text : text[value.kind] } }
+    if (value.kind === 'text') return { name, duckdbType, type, value }
+    return { name, duckdbType, value: { kind: 'text', text: text[value.kind] } }
   })
   const own: Record<(typeof LOADER_COLUMNS)[number][0], ConstantColumn['value']> = {
     _load_id: { kind: 'text', text: values.loadId },
@@ -138,6 +155,8 @@ export async function readHeader(
   try {
     for await (const chunk of textChunks(source, () => undefined)) {
       scanner.push(chunk)
+      // Millions of comment lines may stand before it: heartbeats go on between two chunks.
+      await setImmediate()
       if (header !== undefined) return [...header]
     }
     scanner.end()

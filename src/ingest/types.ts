@@ -67,7 +67,10 @@ function pointReader(type: ColumnType, { timeZone }: ReadingRules): TextReader {
       return { ...castReader({ 16: 'SMALLINT', 32: 'INTEGER', 64: 'BIGINT' }[type.bits], INT), shortcut: writtenAs() }
     case 'float': {
       const reader = castReader({ 32: 'REAL', 64: 'DOUBLE' }[type.bits], FLOAT)
-      return { ...reader, value: (_text, candidate) => `CASE WHEN isfinite(${candidate}) THEN ${candidate} END` }
+      // Neither too large nor too small: `1e-400` is no 0.
+      const fits = (text: string, found: string) =>
+        `isfinite(${found}) AND (${found} <> 0 OR NOT regexp_matches(${text}, '^[^eE]*[1-9]'))`
+      return { ...reader, value: (text, found) => `CASE WHEN ${fits(text, found)} THEN ${found} END` }
     }
     case 'numeric':
       return castReader(`DECIMAL(${type.precision},${type.scale})`, numericPattern(type.precision, type.scale))

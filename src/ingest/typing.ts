@@ -1,5 +1,5 @@
 // The SQL of a load's second stage: DuckDB reads canonical records as text, each value is checked, then cast.
-import { columnTypeText } from '../pipeline/column-type.ts'
+import { columnTypeText, type ColumnType } from '../pipeline/column-type.ts'
 import type { ContractColumn } from '../pipeline/plan.ts'
 import { quoteName, quoteText } from '../platform/duckdb.ts'
 import { MEBIBYTE, type Dialect } from '../pipeline/dialect.ts'
@@ -17,6 +17,8 @@ export interface ConstantColumn {
   readonly name: string
   readonly value: { readonly kind: 'text'; readonly text: string } | { readonly kind: 'source file' | 'source record' }
   readonly duckdbType: string
+  /** Of a text that somebody declared: it has to be of that type. */
+  readonly type?: ColumnType
 }
 
 /** How the records of one file become rows. */
@@ -87,8 +89,17 @@ export function rejectsQuery(shape: RowShape, file: PipedFile, key: readonly str
 }
 
 /** SQL of every value that a rule names, each with what to say where it is none: such a rule would hold for any record. */
-export function ruleValues({ columns, rules }: RowShape): { readonly sql: string; readonly problem: string }[] {
-  return columns.flatMap(({ name, type, accepted = [], min, max }) =>
+export function ruleValues(shape: RowShape): { readonly sql: string; readonly problem: string }[] {
+  const { columns, constants, rules } = shape
+  const added = constants.flatMap(({ name, value, type }) =>
+    type === undefined || value.kind !== 'text'
+      ? []
+      : {
+          sql: valueOf(quoteText(value.text), textReader(type)),
+          problem: `added column '${name}': '${value.text}' is not ${describeExpected(columnTypeText(type))}`,
+        },
+  )
+  const ruled = columns.flatMap(({ name, type, accepted = [], min, max }) =>
     [...accepted, min, max]
       .filter((text) => text !== undefined)
       .map((text) => ({
@@ -96,6 +107,7 @@ export function ruleValues({ columns, rules }: RowShape): { readonly sql: string
         problem: `rules of column '${name}': '${text}' is not ${describeExpected(columnTypeText(type))}`,
       })),
   )
+  return [...added, ...ruled]
 }
 
 interface Fault {
@@ -176,8 +188,8 @@ function readPipe(file: PipedFile, prefix: readonly string[]): string {
   const struct = [...prefix, ...fields]
     .map((name) => `${quoteText(name)}: '${numbers.has(name) ? 'BIGINT' : 'VARCHAR'}'`)
     .join(', ')
-  // Quotes and accents can make a record longer than it was; the raw text may stand before it.
-  const longest = 2 * file.dialect.maxRecordBytes + 64 * 1024
+  // In UTF-8 a byte can become three, doubled quotes make two of one; the raw text may stand before it.
+  const longest = 3 * file.dialect.maxRecordBytes + 64 * 1024
   const options = [
     `columns = {${struct}}`,
     'auto_detect = false',

@@ -1,5 +1,5 @@
 // Files of the workspace: found by their pattern, and opened safely (regular, not reached through a link, unchanged).
-import { open, readdir, realpath, stat, type FileHandle } from 'node:fs/promises'
+import { lstat, open, readdir, realpath, stat, type FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 import { failure } from '../pipeline/failure.ts'
@@ -60,10 +60,12 @@ export async function openLocalFile(workspaceRoot: string, relativePath: string,
   if (inbox !== '.' && !resolved.startsWith(path.join(root, inbox) + path.sep)) {
     throw failure('FileRefused', `${relativePath} leads out of its inbox ${inbox}; put the file itself there`)
   }
+  // Looked at before it is opened: opening a pipe or a device can disturb whoever is behind it.
+  if (!(await lstat(resolved)).isFile()) throw notRegular(relativePath)
   const handle = await open(resolved, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     const atOpen = await handle.stat({ bigint: true })
-    if (!atOpen.isFile()) throw failure('FileRefused', `${relativePath} is not a regular file; put a CSV file there`)
+    if (!atOpen.isFile()) throw notRegular(relativePath)
     return {
       path: resolved,
       sizeBytes: Number(atOpen.size),
@@ -82,6 +84,10 @@ export async function openLocalFile(workspaceRoot: string, relativePath: string,
     await handle.close()
     throw error
   }
+}
+
+function notRegular(relativePath: string) {
+  return failure('FileRefused', `${relativePath} is not a regular file; put a CSV file there`)
 }
 
 async function resolve(absolute: string, relativePath: string): Promise<string> {

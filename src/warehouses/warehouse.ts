@@ -14,10 +14,10 @@ export interface Warehouse {
    * (somebody deleted them, or moved the table aside): then it has to be loaded again.
    */
   currentLoad(table: TableName, batchId: string): Promise<CurrentLoad | undefined>
-  /** Of an entry that appends: SHA-256 → the load it is in, for every file whose rows are all there. */
-  loadedFiles(table: TableName, pipeline: string, entry: string): Promise<ReadonlyMap<string, CurrentLoad>>
-  /** Columns of the raw table's latest load, as its ledger row remembers them; undefined before the first load. */
-  rememberedContract(table: TableName): Promise<readonly ContractColumn[] | undefined>
+  /** Of an entry that appends: SHA-256 → the load it is in, for every file that is there. */
+  loadedFiles(table: TableName, owner: EntryOwner): Promise<ReadonlyMap<string, CurrentLoad>>
+  /** Columns of the entry's latest load, as its ledger row remembers them; undefined before the first load. */
+  rememberedContract(table: TableName, owner: EntryOwner): Promise<readonly ContractColumn[] | undefined>
   /**
    * In one transaction: creates the raw table where it is missing, makes room as the mode says, inserts the stream's
    * rows, its rejects, and the ledger row. `accept` sees the counts and may throw: then nothing is kept. Fails with
@@ -76,7 +76,6 @@ export interface LoadCommit {
   readonly mayHaveMore: boolean
   readonly mode: LoadMode
   readonly key: IngestEntry['key']
-  readonly newestBy: IngestEntry['newestBy']
   readonly loadId: string
   readonly batchId: string
   readonly pipeline: string
@@ -94,6 +93,14 @@ export interface RawColumn {
   readonly duckdbType: string
   /** New in this load: an existing table gets it. */
   readonly mayBeAdded: boolean
+}
+
+/** Whose load it is. */
+export interface EntryOwner {
+  readonly pipeline: string
+  readonly entry: string
+  /** Those of the run that the entry uses. */
+  readonly params: Readonly<Record<string, string>>
 }
 
 export interface RejectsOwner {

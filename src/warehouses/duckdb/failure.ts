@@ -5,7 +5,8 @@ import { failure } from '../../pipeline/failure.ts'
 /** Casts an error of the driver; one of our own stays what it is. */
 export function asDuckdbFailure(error: unknown, file: string): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error
-  const text = error instanceof Error ? error.message : String(error)
+  // What DuckDB quotes of a record must not get into a history.
+  const text = (error instanceof Error ? error.message : String(error)).replace(/\n?Original Line:[\s\S]*/, '')
   const holder = /Conflicting lock is held in (.+?) \(PID (\d+)\)/.exec(text)
   if (holder !== null || /could not set lock on file/i.test(text)) {
     const by = holder?.[2] === undefined ? 'another program' : `${holder[1] ?? 'a program'} (process ${holder[2]})`

@@ -11,6 +11,7 @@ import {
   LEDGER_TABLE,
   rejectsTable,
   type CurrentLoad,
+  type EntryOwner,
   type LedgerFile,
   type LoadCommit,
   type LoadCounts,
@@ -34,28 +35,37 @@ export async function currentLoad(
 export async function loadedFiles(
   database: Database,
   table: TableName,
-  pipeline: string,
-  entry: string,
+  { pipeline, entry, params }: EntryOwner,
 ): Promise<ReadonlyMap<string, CurrentLoad>> {
-  const condition = 'raw_table = ? AND pipeline = ? AND entry = ? AND replaced_by IS NULL'
-  const loads = await intactLoads(database, table, condition, [tableText(table), pipeline, entry])
+  const condition = 'raw_table = ? AND pipeline = ? AND entry = ? AND params::VARCHAR = ? AND replaced_by IS NULL'
+  const loads = await intactLoads(database, table, condition, [
+    tableText(table),
+    pipeline,
+    entry,
+    JSON.stringify(params),
+  ])
   return new Map(loads.flatMap((load) => load.files.map(({ sha256 }) => [sha256, load] as const)))
 }
 
 export async function rememberedContract(
   database: Database,
   table: TableName,
+  { pipeline, entry }: EntryOwner,
 ): Promise<readonly ContractColumn[] | undefined> {
   if (!(await tableExists(database, ledgerOf(table))) || !(await tableExists(database, table))) return undefined
   const [row] = await database.engine.rows(
-    `SELECT contract FROM ${tableName(database, ledgerOf(table))} WHERE raw_table = ? ORDER BY loaded_at DESC LIMIT 1`,
-    [tableText(table)],
+    `SELECT contract FROM ${tableName(database, ledgerOf(table))} WHERE raw_table = ? AND pipeline = ? AND entry = ?
+     ORDER BY loaded_at DESC LIMIT 1`,
+    [tableText(table), pipeline, entry],
   )
   // Written by commitLoad.
   return row === undefined ? undefined : (JSON.parse(String(row['contract'])) as ContractColumn[])
 }
 
-/** Loads of the ledger whose rows are all in the raw table. An upserted row may since belong to a later load. */
+/**
+ * Loads of the ledger whose rows are all in the raw table. An upserted row may since belong to a later load; of an
+ * appended load, which nothing takes out again, rows that somebody deleted stay deleted while others are there.
+ */
 async function intactLoads(
   database: Database,
   table: TableName,
@@ -67,8 +77,10 @@ async function intactLoads(
     `SELECT load_id, run_id, files, records_read, records_loaded, records_superseded, records_rejected,
        strftime(loaded_at, '%Y-%m-%dT%H:%M:%SZ') AS loaded_at, logical_date::VARCHAR AS logical_date
      FROM ${tableName(database, ledgerOf(table))} AS ledger
-     WHERE ${condition} AND CASE WHEN mode = 'upsert'
-       THEN records_loaded = 0 OR EXISTS (FROM ${tableName(database, table)})
+     WHERE ${condition} AND CASE mode
+       WHEN 'upsert' THEN records_loaded = 0 OR EXISTS (FROM ${tableName(database, table)})
+       WHEN 'append' THEN records_loaded = 0
+         OR EXISTS (FROM ${tableName(database, table)} AS raw WHERE raw._load_id = ledger.load_id)
        ELSE records_loaded = (SELECT count(*) FROM ${tableName(database, table)} AS raw WHERE raw._load_id = ledger.load_id) END
      ORDER BY loaded_at`,
     values,
@@ -98,6 +110,7 @@ export async function commitLoad(
   const ledger = tableName(database, ledgerOf(load.table))
   await createTable(database, ledgerOf(load.table), LEDGER_COLUMNS)
   await ensureRawTable(database, load)
+  await requireSameMode(database, load)
   let removed = 0
   if (load.mode === 'replace' || load.mode === 'snapshot') {
     removed = await engine.run(
@@ -109,6 +122,7 @@ export async function commitLoad(
   const counts = await load.stream.rows((query) => insertion(database, load, query))
   faultPoint('ingest:in-transaction')
   accept(counts)
+  await removeRejects(database, load, 'all')
   await writeRejects(database, load, counts.rejected)
   await engine.run(`UPDATE ${ledger} SET replaced_by = ? WHERE batch_id = ? AND replaced_by IS NULL`, [
     load.loadId,
@@ -144,6 +158,7 @@ export async function commitLoad(
 }
 
 export async function keepRejects(database: Database, load: LoadCommit): Promise<readonly RejectReason[]> {
+  await removeRejects(database, load, 'of loads that are not current')
   await writeRejects(database, load, undefined)
   return await rejectReasons(database, load.table, load.loadId)
 }
@@ -213,11 +228,47 @@ function sameType(type: string): string {
   return type === 'TIMESTAMPTZ' ? 'TIMESTAMP WITH TIME ZONE' : type === 'REAL' ? 'FLOAT' : type
 }
 
-/** Replaces the batch's rejects. Fails with CountsDisagree when they are not as many as expected. */
-async function writeRejects(database: Database, load: LoadCommit, expected: number | undefined): Promise<void> {
+/** Another mode would not find what the one before has loaded, and load it once more. */
+async function requireSameMode(database: Database, { table, pipeline, entry, mode }: LoadCommit): Promise<void> {
+  const [other] = await database.engine.rows(
+    `SELECT mode FROM ${tableName(database, ledgerOf(table))} AS ledger
+     WHERE raw_table = ? AND pipeline = ? AND entry = ? AND mode <> ? AND replaced_by IS NULL
+       AND EXISTS (FROM ${tableName(database, table)} AS raw WHERE raw._load_id = ledger.load_id) LIMIT 1`,
+    [tableText(table), pipeline, entry, mode],
+  )
+  if (other === undefined) return
+  throw failure(
+    'ContractChanged',
+    `${tableText(table)} holds rows of this entry from mode ${String(other['mode'])}; with mode ${mode} they would be there ` +
+      `twice. Move the table aside (ALTER TABLE ${tableText(table)} RENAME TO ${table.table}_old) and run the days again, ` +
+      `or give the entry a name of its own`,
+  )
+}
+
+/** Those of the batch, and those of earlier contents of the same files: they are read again, and told again. */
+async function removeRejects(
+  database: Database,
+  load: LoadCommit,
+  which: 'all' | 'of loads that are not current',
+): Promise<void> {
   const table = rejectsTable(load.table)
   await createTable(database, table, REJECTS_COLUMNS)
-  await database.engine.run(`DELETE FROM ${tableName(database, table)} WHERE _batch_id = ?`, [load.batchId])
+  const ledger = ledgerOf(load.table)
+  const isCurrent = (await tableExists(database, ledger))
+    ? `_load_id IN (SELECT load_id FROM ${tableName(database, ledger)} WHERE replaced_by IS NULL)`
+    : 'false'
+  const spared = which === 'all' ? 'false' : isCurrent
+  const names = load.files.map(({ name }) => quoteText(name)).join(', ')
+  await database.engine.run(
+    `DELETE FROM ${tableName(database, table)} WHERE (_batch_id = ? AND NOT ${spared}) OR (_pipeline = ? AND _entry = ?
+       AND _logical_date = ?::DATE AND _source_file IN (${names}) AND NOT ${isCurrent})`,
+    [load.batchId, load.pipeline, load.entry, load.logicalDate],
+  )
+}
+
+/** Fails with CountsDisagree when they are not as many as expected. */
+async function writeRejects(database: Database, load: LoadCommit, expected: number | undefined): Promise<void> {
+  const table = rejectsTable(load.table)
   const owner = [load.loadId, load.batchId, load.pipeline, load.entry].map(quoteText).join(', ')
   const names = REJECT_COLUMNS.map(([name]) => name).join(', ')
   const written = await load.stream.rejects(

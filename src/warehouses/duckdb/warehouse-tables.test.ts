@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { makeDuckdbFile, RAW, type DuckdbFile, type LoadPart } from '../../../tests/fixtures/duckdb/file.ts'
+import { makeDuckdbFile, RAW, type DuckdbFile, type LoadPart, OWNER } from '../../../tests/fixtures/duckdb/file.ts'
 import { identifier } from '../../pipeline/identifier.ts'
 import type { MartCheck } from '../../pipeline/plan.ts'
 import type { RunReport } from '../../pipeline/report.ts'
@@ -114,7 +114,7 @@ describe('a raw table that may evolve', () => {
       { id: 2, note: 'b', device: null },
       { id: 3, note: 'c', device: 'z' },
     ])
-    const remembered = await file.use((warehouse) => warehouse.rememberedContract(RAW))
+    const remembered = await file.use((warehouse) => warehouse.rememberedContract(RAW, OWNER))
     expect(remembered?.map(({ name, origin, optional }) => [name, origin, optional])).toEqual([
       ['id', 'pipeline', false],
       ['note', 'pipeline', false],
@@ -148,7 +148,7 @@ describe('a raw table that may evolve', () => {
 })
 
 test('the contract of a table is remembered from its latest load, and not before the first', async () => {
-  const remembered = () => file.use((warehouse) => warehouse.rememberedContract(RAW))
+  const remembered = () => file.use((warehouse) => warehouse.rememberedContract(RAW, OWNER))
   expect(await remembered()).toBeUndefined()
 
   await file.commit(['1,a'], { rules: { contract: null } })

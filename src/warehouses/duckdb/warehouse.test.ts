@@ -1,6 +1,6 @@
 // Loads into a real DuckDB file: a batch's rows, rejects and ledger row come and go together.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { makeDuckdbFile, RAW, type DuckdbFile, type LoadPart } from '../../../tests/fixtures/duckdb/file.ts'
+import { makeDuckdbFile, RAW, type DuckdbFile, type LoadPart, OWNER } from '../../../tests/fixtures/duckdb/file.ts'
 import { contractOf } from '../../../tests/support/ingest-entry.ts'
 import type { LoadStream } from '../../ingest/load-stream.ts'
 import { identifier } from '../../pipeline/identifier.ts'
@@ -327,7 +327,7 @@ describe('append', () => {
   test('knows the files that are loaded, by content, of this entry only, and only while their rows are there', async () => {
     const files = (sha256: string) => [{ name: `${sha256}.csv`, sha256, sizeBytes: 1 }]
     const known = async (entry = 'raw.logs', pipeline = 'daily') => {
-      const loaded = await file.use((warehouse) => warehouse.loadedFiles(RAW, pipeline, entry))
+      const loaded = await file.use((warehouse) => warehouse.loadedFiles(RAW, { ...OWNER, pipeline, entry }))
       return [...loaded].map(([sha256, { loadId }]) => [sha256, loadId])
     }
     expect(await known()).toEqual([])
@@ -357,7 +357,7 @@ describe('snapshot', () => {
   test('takes the place of the loads of all dates', async () => {
     const snapshot: LoadPart = { rules: { mode: 'snapshot' }, batchId: 'whole' }
     await file.commit(['1,a', '2,a'], snapshot)
-    await file.commit(['9,z'], { loadId: 'X', batchId: 'another entry' })
+    await file.commit(['9,z'], { loadId: 'X', batchId: 'another entry', entry: 'raw.logs#other' })
 
     const counts = await file.commit(['1,b'], { ...snapshot, loadId: 'B', logicalDate: '2026-11-19' })
 

@@ -47,8 +47,8 @@ export async function openDuckdb(
   const whole = <T>(work: () => Promise<T>) => guarded(() => inTransaction(engine, work))
   return {
     currentLoad: (table, batchId) => guarded(() => currentLoad(database, table, batchId)),
-    loadedFiles: (table, pipeline, entry) => guarded(() => loadedFiles(database, table, pipeline, entry)),
-    rememberedContract: (table) => guarded(() => rememberedContract(database, table)),
+    loadedFiles: (table, owner) => guarded(() => loadedFiles(database, table, owner)),
+    rememberedContract: (table, owner) => guarded(() => rememberedContract(database, table, owner)),
     commitLoad: (load, accept) => whole(() => commitLoad(database, load, accept)),
     keepRejects: (load) => whole(() => keepRejects(database, load)),
     readRejects: (table, owner) => readRejects(database, table, owner),
