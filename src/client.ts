@@ -111,7 +111,11 @@ program
   .option('--encoding <name>', 'utf-8, latin1, windows-1252 or utf-16')
   .option('--line-end <kind>', 'lf (takes CRLF as well) or cr')
   .option('--header <yes|no>', 'whether the first record names the columns')
-  .option('--null <text...>', 'unquoted texts that mean NULL (default: the empty one)')
+  .option(
+    '--null <text>',
+    'unquoted text that means NULL (default: the empty one); may be given several times',
+    collect,
+  )
   .option('--comment <prefix>', 'lines that begin with it are no records')
   .option('--decimal <char>', 'of numbers: . or ,')
   .option('--skip <lines>', 'lines before the header')
@@ -161,6 +165,11 @@ for (const [verb, description, work] of [
     .description(description)
     .argument('<id>', 'as `schedules list` shows it')
     .action((id: string) => finish(work(openCli(), id)))
+}
+
+/** Of an option that may be given several times. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
 }
 
 async function finish(command: Promise<number>): Promise<void> {
