@@ -11,7 +11,8 @@ import type { LoadStream, StreamCounts } from '../ingest/load-stream.ts'
 export interface Warehouse {
   /**
    * The batch's current load; undefined before its first one, and where its rows are not all in the raw table any more
-   * (somebody deleted them, or moved the table aside): then it has to be loaded again.
+   * (somebody deleted them, or moved the table aside): then it has to be loaded again. Rows that are appended or upserted
+   * count as there while any are.
    */
   currentLoad(table: TableName, batchId: string): Promise<CurrentLoad | undefined>
   /** Of an entry that appends: SHA-256 → the load it is in, for every file that is there. */

@@ -46,8 +46,8 @@ const UNDEFINED_IN_1252 = [0x81, 0x8d, 0x8f, 0x90, 0x9d]
 const FIRST_CAPACITY = 2 * 1024 * 1024
 
 /**
- * A scanner of one text: `push` its bytes in pieces of any size, then `end`. Memory: the longest record (at most
- * `maxRecordBytes`; twice that behind a broken quote) and one piece. Throws ScanRefusal where nothing can be read.
+ * A scanner of one text: `push` its bytes in pieces of any size, then `end`. Memory: a buffer of twice
+ * the longest record (at most `maxRecordBytes`; twice that behind a broken quote) and of one piece. Throws ScanRefusal where nothing can be read.
  */
 export class CsvScanner {
   readonly #dialect: Dialect
