@@ -13,7 +13,8 @@ export default {
       from: from('^src/workflows/'),
       to: {
         path: '^src/',
-        pathNot: '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type)\\.ts$)',
+        pathNot:
+          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|dbt-command|node-bars)\\.ts$)',
         dependencyTypesNot: ['type-only'],
       },
     },

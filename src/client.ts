@@ -6,9 +6,11 @@ import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
 import { openCli } from './cli/cli.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
+import { logsCommand, type LogsFlags } from './cli/logs.ts'
 import { checkCommand, dryRunCommand } from './cli/plan.ts'
 import { rejectsCommand } from './cli/rejects.ts'
-import { cancelCommand, followCommand, runCommand } from './cli/run.ts'
+import { retryCommand } from './cli/retry.ts'
+import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
 import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
@@ -85,6 +87,24 @@ program
   .argument('<workflow-id>')
   .option('--json', 'events as JSON lines', false)
   .action((id: string, { json }: { json: boolean }) => finish(followCommand(openCli(), id, json)))
+
+program
+  .command('logs')
+  .description("what a run's log says, line by line; needs no server")
+  .argument('<run>', "a workflow id or how it begins, or a pipeline's name: its newest run")
+  .option('-f, --follow', 'go on until the run has ended', false)
+  .option('--step <step>', 'only lines of this step')
+  .option('--tail <lines>', 'only the last so many')
+  .option('--json', 'each line as the JSON object that it is', false)
+  .action((run: string, flags: LogsFlags) => finish(logsCommand(openCli(), run, flags)))
+
+program
+  .command('retry')
+  .description('run again what failed; finished loads and dbt nodes are taken over where nothing has changed since')
+  .argument('<workflow-id>')
+  .option('--detach', 'start it and return', false)
+  .option('--json', 'events as JSON lines', false)
+  .action((id: string, flags: RunOptions) => finish(retryCommand(openCli(), id, flags)))
 
 program
   .command('cancel')

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Worker } from '@temporalio/worker'
+import { Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { profileLocation } from './activities/make-plan.ts'
 import { listTargets, readProfileTarget } from './dbt/profile.ts'
 import { listPipelines, loadPipeline } from './pipeline/load.ts'
 import type { Environment } from './platform/environment.ts'
+import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
 import { clearAbandonedScratch } from './platform/scratch.ts'
 import { INSTALLATION, type Workspace } from './platform/workspace.ts'
 import { connectWorker, type ServerAddress } from './temporal/connect.ts'
@@ -17,6 +18,8 @@ import type { WarehouseAddress } from './warehouses/warehouse.ts'
 /** Running activities may finish within the first; dbt's own ladder of signals fits into the second. */
 const SHUTDOWN_GRACE = '3s'
 const SHUTDOWN_FORCE = '40s'
+
+const REMOVE_OLD_RUNS_EVERY_MS = 3_600_000
 
 const WORKFLOWS_PATH = fileURLToPath(new URL('workflows/index.ts', import.meta.url))
 
@@ -33,6 +36,8 @@ export interface WorkerSettings {
   readonly server: ServerAddress
   /** Whether the server knows Millrace's search attributes. */
   readonly searchAttributes: boolean
+  /** Which folders of runs are kept. */
+  readonly runLimits: RunLimits
 }
 
 /** Resolves once the worker polls. Fails with ServerUnreachable. */
@@ -95,6 +100,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
   // Runs that were under way when the last worker died wait on these queues; nothing plans them again.
   for (const address of await configuredWarehouses(workspace)) await serveWarehouse(address)
 
+  const stopRemoving = keepRemovingOldRuns(workspace, settings.runLimits)
   const over = Promise.withResolvers<void>()
   return {
     ended: Promise.race([over.promise, failed.promise]),
@@ -104,9 +110,32 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
         if (worker.status === 'fulfilled' && worker.value.getState() === 'RUNNING') worker.value.shutdown()
       }
       await Promise.allSettled(runs)
+      await stopRemoving()
       await connection.close()
       over.resolve()
     },
+  }
+}
+
+/** Now and every hour; a full folder is no reason to stop working, so what goes wrong is only logged. */
+function keepRemovingOldRuns(workspace: Workspace, limits: RunLimits): () => Promise<void> {
+  const { logger } = Runtime.instance()
+  const removeThem = async () => {
+    try {
+      const { removed, problems } = await removeOldRuns(workspace, limits, Date.now())
+      if (removed > 0) logger.info('removed the folders of old runs', { removed })
+      for (const problem of problems) logger.warn('an old run is still there', { problem })
+    } catch (error) {
+      logger.warn('old runs were not looked for', { error })
+    }
+  }
+  let underWay = removeThem()
+  const timer = setInterval(() => {
+    underWay = removeThem()
+  }, REMOVE_OLD_RUNS_EVERY_MS).unref()
+  return () => {
+    clearInterval(timer)
+    return underWay
   }
 }
 

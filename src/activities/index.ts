@@ -1,11 +1,14 @@
 // The activities of a worker, by the names that histories hold, in the order of the story.
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { DBT_ACTIVITIES } from '../pipeline/dbt-command.ts'
 import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
 import { redactor } from '../platform/redaction.ts'
 import type { ActivityDeps } from './context.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
+import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY } from './logged.ts'
+import { BAR_ACTIVITIES } from './node-bars.ts'
 import { createPlanRun } from './plan-run.ts'
 import { createRecordRefresh } from './record-refresh.ts'
 import { createRunDbt } from './run-dbt.ts'
@@ -14,16 +17,21 @@ import { createValidateMarts } from './validate-marts.ts'
 export type Activities = ReturnType<typeof createActivities>
 
 export function createActivities(deps: ActivityDeps) {
-  const runDbt = createRunDbt(deps)
   return {
-    planRun: typed(createPlanRun(deps)),
+    planRun: logged(deps, typed(createPlanRun(deps)), PLAN_STORY),
     findFiles: typed(createFindFiles(deps)),
-    ingestTable: typed(createIngestTable(deps)),
-    dbtRun: typed(runDbt),
-    dbtTest: typed(runDbt),
-    validateMarts: typed(createValidateMarts(deps)),
+    ingestTable: logged(deps, typed(createIngestTable(deps)), LOAD_STORY),
+    ...dbtActivities(logged(deps, typed(createRunDbt(deps)), DBT_STORY)),
+    ...BAR_ACTIVITIES,
+    validateMarts: logged(deps, typed(createValidateMarts(deps)), MARTS_STORY),
     recordRefresh: typed(createRecordRefresh(deps)),
   }
+}
+
+/** The same work under the name of each command: a timeline then says which one it was. */
+function dbtActivities<Activity>(activity: Activity) {
+  const names = Object.values(DBT_ACTIVITIES)
+  return Object.fromEntries(names.map((name) => [name, activity])) as Record<(typeof names)[number], Activity> // fromEntries forgets the keys
 }
 
 const redact = redactor([])

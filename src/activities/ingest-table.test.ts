@@ -59,7 +59,7 @@ async function load(change: Partial<IngestEntry> = {}, logicalDate = '2026-11-18
     logicalDate,
     params: {},
     warehouse: { kind: 'duckdb', label: 'w', schema: identifier('dev'), taskQueue: 'queue' },
-    dbt: { projectDir: 'dbt', profilesDir: 'dbt' },
+    dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: '', nodeBars: false, marts: [] },
   }
   const entry = ingestEntry({
     files: 'in/*.csv',

@@ -1,13 +1,15 @@
 // Resolves a pipeline for one run: request, profile, manifest, contracts. Used by planRun, `check` and `--dry-run`.
 import path from 'node:path'
 import { dialectOf, type IngestDefinition, type PipelineDefinition } from '../pipeline/definition.ts'
-import type { DbtProject, IngestEntry, MartCheck, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
-import { runDbt } from '../dbt/command.ts'
-import { cachedManifest, findMart, martNames, readManifestFile, type Manifest } from '../dbt/manifest.ts'
+import type { IngestEntry, MartCheck, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
+import type { DbtPlace } from '../dbt/command.ts'
+import { findMart, martNames, type Manifest } from '../dbt/manifest.ts'
+import { packagesState } from '../dbt/packages/state.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
-import { judgeParse } from '../dbt/verdict.ts'
+import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
 import { resolveContract } from '../ingest/contract.ts'
 import { durationMs } from '../pipeline/duration.ts'
+import { dbtCommandOf } from '../pipeline/dbt-step.ts'
 import { failure } from '../pipeline/failure.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
@@ -20,30 +22,33 @@ import {
   type ChosenStep,
   type ResolvedRequest,
 } from '../pipeline/request.ts'
-import { redactor } from '../platform/redaction.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
+import { dbtPlace, installDbtPackages, loadManifest, selectionCache } from './dbt-place.ts'
 
 /** What planning needs to know of its surroundings. */
 export interface PlanningPlace {
   readonly workspace: Workspace
+  /** Of the environment that holds the dbt that Millrace brings. */
   readonly python: string
   /** For what dbt writes while it parses. */
   readonly outputDir: string
 }
 
-/** A plan without what only a worker knows: the warehouse's task queue and what the server can do. */
+/** A plan without what only a worker knows: the warehouse's task queue, what the server can do, what is taken over. */
 export interface DraftPlan {
-  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes' | 'obstacle'>
+  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes' | 'obstacle' | 'takeOver'>
   readonly address: WarehouseAddress
   readonly target: ProfileTarget
   readonly manifest: Manifest
+  /** What dbt steps ask for in vain, by the step's index. */
+  readonly emptySelections: readonly EmptySelection[]
 }
 
 /**
- * Fails with RequestInvalid, TargetUnknown, ProfileMissing, ProfileInvalid, DbtProjectInvalid, ContractUnknown or
- * MartUnknown, before anything is done.
+ * Fails with RequestInvalid, TargetUnknown, ProfileMissing, ProfileInvalid, DbtProjectInvalid, DbtPackagesFailed,
+ * ContractUnknown or MartUnknown, before anything is done.
  */
 export async function makePlan(
   definition: PipelineDefinition,
@@ -54,14 +59,19 @@ export async function makePlan(
 ): Promise<DraftPlan> {
   const resolved = resolveRequest(definition, request, runTimeMs)
   const { root } = place.workspace
-  const projectDir = path.resolve(root, definition.dbt.project_dir)
-  const target = await readProfileTarget(profileLocation(definition, root), request.target)
-  const address = warehouseAddress(target, projectDir)
-  const manifest = await loadManifest(projectDir, target, place, abort)
-  const dbt: DbtProject = {
-    projectDir: path.relative(root, projectDir),
-    profilesDir: path.relative(root, target.profilesDir),
-  }
+  const location = profileLocation(definition, root)
+  const target = await readProfileTarget(location, request.target)
+  const address = warehouseAddress(target, location.projectDir)
+  const executable = definition.dbt.executable ?? null
+  const dbt = await dbtPlace(
+    place.workspace,
+    { ...location, profilesDir: target.profilesDir, executable },
+    target,
+    place.python,
+  )
+  await ensureInstalled(dbt, place.outputDir, abort)
+  const manifest = await loadManifest(place.workspace, dbt, target, place.outputDir, abort)
+  const steps = resolved.steps.map((chosen) => planStep(chosen, resolved, manifest))
   return {
     plan: {
       pipeline: definition.name,
@@ -69,8 +79,15 @@ export async function makePlan(
       target: target.target,
       logicalDate: resolved.logicalDate,
       params: resolved.params,
-      dbt,
-      steps: resolved.steps.map((chosen) => planStep(chosen, resolved, manifest)),
+      dbt: {
+        projectDir: path.relative(root, location.projectDir),
+        profilesDir: path.relative(root, target.profilesDir),
+        executable,
+        digest: manifest.digest,
+        nodeBars: definition.dbt.node_bars,
+        marts: steps.flatMap((step) => (step.kind === 'validate' ? step.marts.map(({ mart }) => mart) : [])),
+      },
+      steps,
       ...(definition.refresh_log === undefined ? {} : { refreshLog: definition.refresh_log }),
       timeoutMs: durationMs(definition.timeout),
       policies: { ...DEFAULT_POLICIES, ...request.policies },
@@ -78,6 +95,7 @@ export async function makePlan(
     address,
     target,
     manifest,
+    emptySelections: await findEmptySelections(steps, place, dbt, manifest),
   }
 }
 
@@ -90,39 +108,25 @@ export function profileLocation(definition: PipelineDefinition, root: string) {
   }
 }
 
-/** dbt's parse cache of a project and target, shared by all its commands. */
-export function partialParseFile(workspace: Workspace, projectDir: string, target: string): string {
-  const project = path.relative(workspace.root, projectDir).replaceAll(/[^\w-]+/g, '_') || 'root'
-  return path.join(workspace.stateDir, 'cache', 'dbt', `${project}-${target}.msgpack`)
+/** Only where dbt would refuse to parse: packages that are there in other versions are the project's own business. */
+async function ensureInstalled(dbt: DbtPlace, outputDir: string, abort: AbortSignal): Promise<void> {
+  const { kind } = await packagesState(dbt.projectDir)
+  if (kind === 'missing') await installDbtPackages(dbt, { outputDir, runLabel: 'plan' }, {}, abort)
 }
 
-function loadManifest(
-  projectDir: string,
-  target: ProfileTarget,
-  { workspace, python, outputDir }: PlanningPlace,
-  abort: AbortSignal,
-): Promise<Manifest> {
-  return cachedManifest(projectDir, target, path.join(workspace.stateDir, 'cache', 'manifests'), async () => {
-    const evidence = await runDbt(
-      {
-        command: 'parse',
-        select: [],
-        exclude: [],
-        target: target.target,
-        projectDir,
-        profilesDir: target.profilesDir,
-        outputDir,
-        partialParseFile: partialParseFile(workspace, projectDir, target.target),
-        python,
-        runLabel: 'plan',
-        redact: redactor(target.secrets),
-      },
-      () => undefined,
-      abort,
-    )
-    judgeParse(evidence)
-    return await readManifestFile(outputDir)
-  })
+async function findEmptySelections(
+  steps: readonly PlannedStep[],
+  { workspace, outputDir }: PlanningPlace,
+  dbt: DbtPlace,
+  manifest: Manifest,
+): Promise<EmptySelection[]> {
+  const asked = steps.flatMap((step, index) => (step.kind === 'dbt' && !step.skipped ? { step, index } : []))
+  const found = await emptySelections(
+    { ...dbt, outputDir, cacheDir: selectionCache(workspace) },
+    manifest,
+    asked.map(({ step }) => step),
+  )
+  return found.map(({ index, message }) => ({ index: asked[index]?.index ?? 0, message }))
 }
 
 function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedRequest, manifest: Manifest): PlannedStep {
@@ -132,9 +136,16 @@ function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedReq
     return { ...base, kind: 'ingest', entries }
   }
   if (definition.dbt !== undefined) {
-    const { command, select = [], exclude = [], retries, retry_delay, timeout } = definition.dbt
-    const durations = { retryDelayMs: durationMs(retry_delay), timeoutMs: durationMs(timeout) }
-    return { ...base, kind: 'dbt', command, select, exclude, retries, ...durations }
+    const { retries, retry_delay, retry_tests, timeout } = definition.dbt
+    return {
+      ...base,
+      kind: 'dbt',
+      ...dbtCommandOf(definition.dbt, (text) => fillIn(text, resolved.params)),
+      retries,
+      retryDelayMs: retry_delay === undefined ? null : durationMs(retry_delay),
+      retryTests: retry_tests,
+      timeoutMs: durationMs(timeout),
+    }
   }
   return { ...base, kind: 'validate', marts: planMarts(definition.validate ?? [], manifest) }
 }

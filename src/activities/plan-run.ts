@@ -6,11 +6,15 @@ import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import { ApplicationFailure } from '@temporalio/common'
 import { describeFailure, failure, type FailureInfo } from '../pipeline/failure.ts'
 import { loadPipeline } from '../pipeline/load.ts'
+import { writeFileAtomically } from '../platform/files.ts'
+import { PLAN_FILE } from '../platform/run-folders.ts'
 import { runFolder } from '../platform/workspace.ts'
+import type { EmptySelection } from '../dbt/selection.ts'
 import type { ActivityDeps } from './context.ts'
 import { missingFiles, openEntryFiles } from './entry-files.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { makePlan } from './make-plan.ts'
+import { resolveTakeOver } from './take-over.ts'
 
 export interface PlanRunInput {
   readonly pipeline: string
@@ -31,10 +35,10 @@ export function createPlanRun(deps: ActivityDeps) {
         python: deps.python,
         outputDir: path.join(folder, `plan-${attempt}`),
       }
-      const { plan, address } = await makePlan(definition, request, runTimeMs, place, abort)
+      const { plan, address, emptySelections } = await makePlan(definition, request, runTimeMs, place, abort)
       await rm(place.outputDir, { recursive: true, force: true })
       Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
-      return {
+      const frozen: Plan = {
         ...plan,
         warehouse: {
           kind: address.kind,
@@ -43,10 +47,26 @@ export function createPlanRun(deps: ActivityDeps) {
           taskQueue: await deps.serveWarehouse(address),
         },
         searchAttributes: deps.searchAttributes,
-        obstacle: await fileObstacle(deps.workspace.root, plan.steps),
+        takeOver: request.retryOf === undefined ? null : await resolveTakeOver(deps.workspace, request.retryOf, plan),
+        obstacle:
+          selectionObstacle(plan.steps, emptySelections) ?? (await fileObstacle(deps.workspace.root, plan.steps)),
       }
+      await writeFileAtomically(path.join(folder, PLAN_FILE), `${JSON.stringify(frozen, null, 1)}\n`)
+      return frozen
     })
   }
+}
+
+/** Something that was asked for would not be done. A step that may fail with a warning fails by itself, when it is its turn. */
+function selectionObstacle(steps: Plan['steps'], empty: readonly EmptySelection[]): FailureInfo | null {
+  const problems = empty.flatMap(({ index, message }) => {
+    const step = steps[index]
+    return step === undefined || step.onFailure === 'warn' ? [] : [`step ${step.id}: ${message}`]
+  })
+  if (problems.length === 0) return null
+  return describeFailure(
+    failure('DbtNothingSelected', `${problems.join('\n')}\nCorrect it in the pipeline file; nothing was started`),
+  )
 }
 
 /** All missing or unusable files at once, before the first of them is loaded. Files that may be missing are not asked for. */

@@ -4,7 +4,7 @@ import type { LoadReport, MartReport, RunReport, StepReport } from '../pipeline/
 import { refreshRow } from './record-refresh.ts'
 
 function step(part: Partial<StepReport>): StepReport {
-  const nothing = { startedAtMs: 0, durationMs: 1, failure: null, loads: [], dbt: null, marts: [] }
+  const nothing = { startedAtMs: 0, durationMs: 1, failure: null, loads: [], dbt: null, dbtProgress: null, marts: [] }
   return { id: 'x', kind: 'dbt', title: 'x', state: 'succeeded', attempts: 1, ...nothing, ...part }
 }
 
@@ -23,7 +23,7 @@ function load(status: LoadReport['status'], loaded: number): StepReport['loads']
 }
 
 const dbt = (command: string, counts: Record<string, number>) =>
-  step({ dbt: { command, invocationId: 'i', counts, total: 0, nodes: [] } })
+  step({ dbt: { command, invocationId: 'i', counts, total: 0, takenOver: 0, nodes: [], marts: null } })
 
 const mart = (verdict: MartReport['verdict']): MartReport => ({
   mart: 'm',
@@ -43,6 +43,7 @@ function report(part: Partial<RunReport> = {}): RunReport {
     run: 'succeeded',
     test: 'succeeded',
     failure: null,
+    takeOver: null,
     workflowId: 'daily-1',
     runId: 'r-1',
     startedAt: '2026-11-19T02:00:00Z',

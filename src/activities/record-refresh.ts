@@ -4,10 +4,12 @@ import { describeFailure } from '../pipeline/failure.ts'
 import type { Identifier } from '../pipeline/identifier.ts'
 import type { RunReport } from '../pipeline/report.ts'
 import { writeFileAtomically } from '../platform/files.ts'
+import { REPORT_FILE } from '../platform/run-folders.ts'
 import { runFolder } from '../platform/workspace.ts'
 import type { RefreshRow } from '../warehouses/warehouse.ts'
 import type { ActivityDeps, RunContext } from './context.ts'
 import { withHeartbeat } from './heartbeat.ts'
+import { endStory, openActivityLog } from './logged.ts'
 import { withWarehouse } from './with-warehouse.ts'
 
 export interface RecordRefreshInput {
@@ -22,7 +24,13 @@ export function createRecordRefresh(deps: ActivityDeps) {
   return async function recordRefresh({ plan, refreshLog, report }: RecordRefreshInput): Promise<void> {
     await withHeartbeat(async (_show, abort) => {
       const file = reportFile(deps, report)
-      const write = (final: RunReport) => writeFileAtomically(file, `${JSON.stringify(final, null, 2)}\n`)
+      const write = async (final: RunReport) => {
+        // Before the report: who follows the log takes that for its end.
+        const log = openActivityLog(deps)
+        log.tell(endStory(final))
+        log.close()
+        await writeFileAtomically(file, `${JSON.stringify(final, null, 2)}\n`)
+      }
       try {
         if (plan !== null && refreshLog !== null) {
           await withWarehouse(deps, plan, abort, async ({ open }) => {
@@ -41,7 +49,7 @@ export function createRecordRefresh(deps: ActivityDeps) {
 }
 
 function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): string {
-  return path.join(runFolder(deps.workspace, workflowId, runId), 'report.json')
+  return path.join(runFolder(deps.workspace, workflowId, runId), REPORT_FILE)
 }
 
 /** The row as asked for: models that dbt run built, rows that the loads inserted, and a sentence. */
@@ -56,7 +64,7 @@ export function refreshRow(report: RunReport): RefreshRow {
     runDate: report.startedAt,
     success: report.outcome === 'succeeded' || report.outcome === 'warned',
     modelsUpdated: report.steps
-      .filter(({ dbt }) => dbt?.command === 'run')
+      .filter(({ dbt }) => dbt?.command === 'run' || dbt?.command === 'build')
       .reduce((sum, { dbt }) => sum + (dbt?.counts['success'] ?? 0), 0),
     rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
     executionTimeSeconds: report.durationMs / 1000,

@@ -12,7 +12,7 @@ import type { Outcome, Progress, RunReport, StepReport } from '../pipeline/repor
 import type { RunProgress } from '../workflows/run-state.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import { color, isTerminal, openRedraw, say, terminalWidth } from './terminal.ts'
-import { headerLine, liveLines, stepLines } from './view.ts'
+import { headerLine, liveLines, stepLines, takeOverLines } from './view.ts'
 
 const POLL_EVERY_MS = 250
 /** A worker answers queries; none may be there. */
@@ -126,7 +126,10 @@ function terminalDisplay(pipeline: string): Display {
         logicalDate: progress?.logicalDate ?? '',
       })
       const waiting = [color.dim(progress === undefined ? ' waiting for a worker …' : ' planning …')]
-      redraw.show([head, ...(known ? liveLines({ ...view, steps: progress.steps }) : waiting)])
+      const below = known
+        ? [...takeOverLines(progress.takeOver), ...liveLines({ ...view, steps: progress.steps })]
+        : waiting
+      redraw.show([head, ...below])
     },
     finish: () => redraw.clear(),
   }

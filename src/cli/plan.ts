@@ -1,9 +1,8 @@
 // `millrace check` and `run --dry-run`: what a pipeline would do, and whether everything it names exists.
 import { rm } from 'node:fs/promises'
-import path from 'node:path'
-import { makePlan, partialParseFile, type DraftPlan } from '../activities/make-plan.ts'
-import { COMMAND_TYPES, countSelected, type Selection } from '../dbt/selection.ts'
+import { makePlan, type DraftPlan } from '../activities/make-plan.ts'
 import { columnTypeText } from '../pipeline/column-type.ts'
+import { commandText } from '../pipeline/dbt-command.ts'
 import type { PipelineDefinition } from '../pipeline/definition.ts'
 import { formatDuration } from '../pipeline/duration.ts'
 import { describeFailure } from '../pipeline/failure.ts'
@@ -18,12 +17,14 @@ import { color, pad, say, sayError } from './terminal.ts'
 /** Prints the plan of a run that is not started. */
 export async function dryRunCommand(cli: Cli, pipeline: string, request: RunRequest, json: boolean): Promise<number> {
   const definition = await loadPipeline(cli.workspace.pipelinesDir, pipeline)
-  const { plan, address } = await withPlanningFolder(cli.workspace, (outputDir) =>
+  const drafted = await withPlanningFolder(cli.workspace, (outputDir) =>
     draft(cli.workspace, definition, request, outputDir),
   )
+  const { plan, address } = drafted
   if (json) say(JSON.stringify({ ...plan, warehouse: address }, null, 2))
   else
     say(...planLines(plan), color.dim(`warehouse: ${address.kind} ${address.label}`), color.dim('nothing was started'))
+  for (const problem of selectionProblems(drafted)) sayError(`${color.red('✖')} ${problem}`)
   return 0
 }
 
@@ -54,43 +55,14 @@ async function checkPipeline(workspace: Workspace, name: string, target: string 
   const request: RunRequest = { params: standIns(definition), ...(target === undefined ? {} : { target }) }
   return await withPlanningFolder(workspace, async (outputDir) => {
     const drafted = await draft(workspace, definition, request, outputDir)
-    const problems = await emptySelections(workspace, drafted, outputDir)
+    const problems = selectionProblems(drafted)
     if (problems.length === 0) say(`${color.green('✔')} ${name}`, ...planLines(drafted.plan).slice(1))
     return problems
   })
 }
 
-/** Each item of each `select` must match something on its own, and so must the whole. */
-async function emptySelections(
-  workspace: Workspace,
-  { plan, target }: DraftPlan,
-  outputDir: string,
-): Promise<string[]> {
-  const asked: { readonly text: string; readonly selection: Selection }[] = []
-  for (const step of plan.steps) {
-    if (step.kind !== 'dbt') continue
-    const { select, exclude, command, id } = step
-    const types = COMMAND_TYPES[command]
-    for (const item of select.length > 1 ? select : []) {
-      asked.push({ text: `step ${id}: select item '${item}'`, selection: { select: [item], exclude: [], types } })
-    }
-    const all = select.length === 0 ? 'without select' : `select [${select.join(', ')}]`
-    asked.push({ text: `step ${id}: dbt ${command} ${all}`, selection: { select, exclude, types } })
-  }
-  const projectDir = path.resolve(workspace.root, plan.dbt.projectDir)
-  const project = {
-    projectDir,
-    profilesDir: target.profilesDir,
-    target: target.target,
-    outputDir,
-    partialParseFile: partialParseFile(workspace, projectDir, target.target),
-    python: INSTALLATION.python,
-  }
-  const counts = await countSelected(
-    project,
-    asked.map(({ selection }) => selection),
-  )
-  return asked.filter((_, index) => counts[index] === 0).map(({ text }) => `${text} matches nothing in the dbt project`)
+function selectionProblems({ plan, emptySelections }: DraftPlan): string[] {
+  return emptySelections.map(({ index, message }) => `step ${plan.steps[index]?.id ?? index}: ${message}`)
 }
 
 /** The plan with stand-ins for params that have no default: for commands that are about a part of it. */
@@ -140,14 +112,10 @@ function stepPlanLines(step: PlannedStep): string[] {
         ...entry.added.map(({ name, type }) => columnLine(name, columnTypeText(type), 'added')),
       ])
     case 'dbt': {
-      const selection = step.select.length === 0 ? '' : ` --select ${step.select.join(' ')}`
-      const retries =
-        step.retries === 0 ? 'no retries' : `${step.retries} retries ${formatDuration(step.retryDelayMs)} apart`
-      return [
-        head(
-          `dbt ${step.command}${selection}  ${color.dim(`${retries}, at most ${formatDuration(step.timeoutMs)} each`)}`,
-        ),
-      ]
+      const { retries, retryDelayMs, timeoutMs } = step
+      const apart = retryDelayMs === null ? 'as its failure asks for' : `${formatDuration(retryDelayMs)} apart`
+      const again = retries === 0 ? 'no retries' : `${retries} ${retries === 1 ? 'retry' : 'retries'} ${apart}`
+      return [head(`${commandText(step)}  ${color.dim(`${again}, at most ${formatDuration(timeoutMs)} each`)}`)]
     }
     case 'validate':
       return step.marts.map(({ mart, relation, key }) =>

@@ -29,18 +29,29 @@ export async function runCommand(
 ): Promise<number> {
   const connected = await cli.connect()
   try {
-    const mode = outputMode(options.json)
-    const handle = await startRun(connected, cli.workspace, cli.environment.taskQueue, pipeline, request)
-    if (mode !== 'json') await sayStarted(cli, connected, handle.workflowId)
-    if (options.detach) {
-      if (mode === 'json') say(JSON.stringify({ event: 'started', workflowId: handle.workflowId }))
-      else sayHowToGoOn(handle.workflowId)
-      return 0
-    }
-    return await followToEnd(cli, connected, handle.workflowId, pipeline, mode, abortOnSignal())
+    return await startAndFollow(cli, connected, pipeline, request, options)
   } finally {
     await connected.connection.close()
   }
+}
+
+/** Starts the run and, unless it is to be detached, follows it to its end. */
+export async function startAndFollow(
+  cli: Cli,
+  connected: ConnectedClient,
+  pipeline: string,
+  request: RunRequest,
+  options: RunOptions,
+): Promise<number> {
+  const mode = outputMode(options.json)
+  const handle = await startRun(connected, cli.workspace, cli.environment.taskQueue, pipeline, request)
+  if (mode !== 'json') await sayStarted(cli, connected, handle.workflowId)
+  if (options.detach) {
+    if (mode === 'json') say(JSON.stringify({ event: 'started', workflowId: handle.workflowId }))
+    else sayHowToGoOn(handle.workflowId)
+    return 0
+  }
+  return await followToEnd(cli, connected, handle.workflowId, pipeline, mode, abortOnSignal())
 }
 
 export async function followCommand(cli: Cli, workflowId: string, json: boolean): Promise<number> {
@@ -72,7 +83,7 @@ export async function cancelCommand(cli: Cli, workflowId: string): Promise<numbe
 }
 
 /** Fails with RequestInvalid for an id that the server does not know. */
-async function describeRun({ client, server }: ConnectedClient, workflowId: string) {
+export async function describeRun({ client, server }: ConnectedClient, workflowId: string) {
   try {
     return await client.workflow.getHandle(workflowId).describe()
   } catch (error) {

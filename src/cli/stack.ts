@@ -1,6 +1,7 @@
 // `millrace start`, `worker` and `demo`: the server, the worker and the schedules, up for as long as they are wanted.
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { runLimits } from '../platform/environment.ts'
 import { installLog } from '../platform/log.ts'
 import { INSTALLATION } from '../platform/workspace.ts'
 import { applySchedules } from '../schedules/apply.ts'
@@ -68,12 +69,16 @@ export async function workerCommand(cli: Cli): Promise<number> {
   const abort = abortOnSignal()
   const server = await serverAddress(cli.workspace, cli.environment)
   const connected = await connectClient(server)
-  const worker = await openWorker(cli, connected)
   try {
-    sayError(`worker serves ${cli.environment.taskQueue} on ${server.address}; Ctrl+C ends it`)
-    await Promise.race([untilAborted(abort), worker.ended])
+    const worker = await openWorker(cli, connected)
+    try {
+      sayError(`worker serves ${cli.environment.taskQueue} on ${server.address}; Ctrl+C ends it`)
+      await Promise.race([untilAborted(abort), worker.ended])
+    } finally {
+      await worker.stop()
+    }
   } finally {
-    await worker.stop()
+    // Where the worker could not start, too: an open connection would keep this process up.
     await connected.connection.close()
   }
   return 0
@@ -153,11 +158,13 @@ async function openWorker(
   connected: ConnectedClient,
   logFile?: string,
 ): Promise<RunningWorker> {
+  // Refused before the SDK's runtime is there: without a worker nothing would end that, and so this process.
+  const limits = runLimits(environment)
   installLog(environment.logLevel, logFile)
   const { connection, server } = connected
   const { searchAttributes, notes } = await ensureNamespace(connection, server.namespace)
   for (const note of notes) sayError(color.yellow(note))
-  return await startWorker({ workspace, environment, server, searchAttributes })
+  return await startWorker({ workspace, environment, server, searchAttributes, runLimits: limits })
 }
 
 function workerLog({ workspace }: Cli): string {

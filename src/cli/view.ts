@@ -1,7 +1,10 @@
 // How a run looks in the terminal, while it goes and at its end. Pure: state in, lines out.
 import { formatDuration } from '../pipeline/duration.ts'
+import type { TakeOver } from '../pipeline/plan.ts'
 import {
   countsText,
+  type DbtProgress,
+  type MartsAfterFailure,
   formatCount,
   loadedText,
   type LoadProgress,
@@ -35,7 +38,7 @@ export function liveLines({ steps, progress, frame, nowMs, width }: LiveView): s
     if (step.state !== 'running') return stepLines(step)
     const spinner = color.cyan(SPINNER[frame % SPINNER.length] ?? '')
     const elapsed = step.startedAtMs === null ? '' : formatDuration(Math.max(0, nowMs - step.startedAtMs))
-    const details = runningDetails(step, progress, width - TITLE_WIDTH - 4)
+    const details = runningDetails(step, progress, nowMs, width - TITLE_WIDTH - 4)
     return details.map((detail, index) => {
       const time = index === 0 ? color.dim(`  ${elapsed}`) : ''
       return index === 0 ? ` ${spinner} ${pad(step.title, TITLE_WIDTH)}${detail}${time}` : continuation(detail)
@@ -66,8 +69,10 @@ export interface SummaryPlaces {
 export function summaryLines(report: RunReport, places: SummaryPlaces): string[] {
   const steps = report.steps.flatMap(stepLines)
   const failure = report.failure === null ? [] : ['', ...failureLines(report)]
+  const goOn = report.outcome === 'failed' || report.outcome === 'cancelled'
   return [
     outcomeLine(report),
+    ...takeOverLines(report.takeOver),
     '',
     ...steps,
     ...failure,
@@ -75,11 +80,21 @@ export function summaryLines(report: RunReport, places: SummaryPlaces): string[]
     '',
     ...(places.runLink === undefined ? [] : [` In Temporal  ${color.underline(places.runLink)}`]),
     ` Report       ${places.reportFile}`,
+    ...(goOn ? [` Go on        npx millrace retry ${report.workflowId}`] : []),
   ]
 }
 
 export function headerLine(report: Pick<RunReport, 'pipeline' | 'target' | 'logicalDate'>): string {
   return [color.bold(report.pipeline), report.target, report.logicalDate].filter((part) => part !== '').join(' · ')
+}
+
+/** Of a retried run: what it builds on. */
+export function takeOverLines(takeOver: TakeOver | null): string[] {
+  if (takeOver === null) return []
+  const { workflowId } = takeOver.of
+  return takeOver.kind === 'nodes'
+    ? [color.dim(` takes over what ${workflowId} finished`)]
+    : [color.yellow(` starts afresh instead of going on with ${workflowId}: ${takeOver.why}`)]
 }
 
 function outcomeLine(report: RunReport): string {
@@ -164,10 +179,25 @@ function loadReportDetail(report: LoadReport): string {
 function dbtDetails({ dbt }: StepReport): string[] {
   if (dbt === null) return ['']
   const slowest = dbt.nodes.toSorted((a, b) => b.durationMs - a.durationMs)[0]
-  const counts = countsText(dbt.counts)
+  const before = dbt.takenOver > 0 ? color.dim(`${formatCount(dbt.takenOver)} of them done before  `) : ''
+  const detail =
+    slowest === undefined || slowest.durationMs === 0
+      ? ''
+      : color.dim(`slowest ${slowest.name} ${formatDuration(slowest.durationMs)}`)
   const warned = dbt.nodes.filter(({ status }) => status === 'warn').map(({ name }) => color.yellow(`warn ${name}`))
-  const detail = slowest === undefined ? '' : color.dim(`slowest ${slowest.name} ${formatDuration(slowest.durationMs)}`)
-  return [`${pad(counts, NAME_WIDTH)}${detail}`, ...warned]
+  return [`${pad(countsText(dbt.counts), NAME_WIDTH)}${before}${detail}`, ...warned, ...martsAfter(dbt.marts)]
+}
+
+function martsAfter(marts: MartsAfterFailure | null): string[] {
+  if (marts === null) return []
+  const { unbroken, broken } = marts
+  return [
+    ...(unbroken.length > 0 ? [`${color.green('sound')}   ${unbroken.join(', ')}`] : []),
+    ...broken.map(
+      ({ mart, because }) =>
+        `${color.red('broken')}  ${mart}${mart === because ? '' : color.dim(`  behind ${because}`)}`,
+    ),
+  ]
 }
 
 function martDetail(mart: MartReport): string {
@@ -203,7 +233,12 @@ function rejectLines(report: RunReport): string[] {
     })
 }
 
-function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress>, width: number): string[] {
+function runningDetails(
+  step: StepReport,
+  progress: ReadonlyMap<string, Progress>,
+  nowMs: number,
+  width: number,
+): string[] {
   if (step.kind === 'ingest') {
     return step.loads.map((load) => {
       const current = [...progress].find(
@@ -221,11 +256,28 @@ function runningDetails(step: StepReport, progress: ReadonlyMap<string, Progress
       return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${cut(told, Math.max(10, width - NAME_WIDTH - BAR_CELLS - 12))}`
     })
   }
-  const current = [...progress].find(([id]) => id.startsWith(`${step.id}/`))?.[1]
   if (step.kind !== 'dbt') return ['']
-  if (current === undefined || current.phase !== 'dbt' || current.total === 0) return [color.dim('starting dbt')]
-  const head = `${bar(current.done / current.total)}  ${current.done}/${current.total}  `
-  return [head + cut(current.running.join(', '), Math.max(10, width - BAR_CELLS - 20))]
+  const beat = [...progress].find(([id, { phase }]) => phase === 'dbt' && id.startsWith(`${step.id}/`))?.[1]
+  const current = beat?.phase === 'dbt' ? beat : step.dbtProgress
+  if (current === null || current.total === 0) return [color.dim('starting dbt')]
+  return runningDbt(current, nowMs, width)
+}
+
+/** `████░░  4/6  mart_users 1.2 s · about 2 s left`, and a line for each node that takes far longer than it usually does. */
+function runningDbt(progress: DbtProgress, nowMs: number, width: number): string[] {
+  const { done, failed, skipped, total, running, leftMs } = progress
+  const head = `${bar((done + failed + skipped) / total)}  ${done + failed + skipped}/${total}  `
+  const bad = [
+    ...(failed > 0 ? [color.red(`${formatCount(failed)} failed`)] : []),
+    ...(skipped > 0 ? [color.yellow(`${formatCount(skipped)} skipped`)] : []),
+  ].join(', ')
+  const names = running.map(({ name, startedAtMs }) => `${name} ${formatDuration(Math.max(0, nowMs - startedAtMs))}`)
+  const left = leftMs === null ? '' : ` · about ${formatDuration(leftMs)} left`
+  const slow = running.filter((node) => node.slow)
+  return [
+    head + (bad === '' ? '' : `${bad}  `) + cut(names.join(', ') + left, Math.max(10, width - BAR_CELLS - 20)),
+    ...slow.map(({ name, usualMs }) => color.yellow(`slow: ${name}, usually ${formatDuration(usualMs ?? 0)}`)),
+  ]
 }
 
 function megabytes(bytes: number): string {

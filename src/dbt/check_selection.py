@@ -1,33 +1,30 @@
-"""Asks dbt, in one process, how many nodes each selection matches.
+"""Asks dbt, in one process and with one parse, which nodes each selection matches.
 
-Reads {"arguments": [...], "selections": [{"select": [...], "exclude": [...], "types": [...]}]} from standard input and
-prints {"counts": [...]} as the last line of standard output; {"error": "..."} when dbt could not list.
+Reads {"arguments": [...], "selections": [[words of `dbt ls`], ...]} from standard input and prints {"nodes": [[unique
+ids], ...]} as the last line of standard output; {"error": "..."} when dbt could not list.
 """
 import json
 import sys
 
 
-def count(runner, arguments, selection):
-    command = ["--quiet", "ls", *arguments]
-    for option, values in (("--select", selection["select"]), ("--exclude", selection["exclude"])):
-        if values:
-            command += [option, *values]
-    for kind in selection["types"]:
-        command += ["--resource-type", kind]
-    outcome = runner.invoke(command)
-    if outcome.exception is not None:
-        raise outcome.exception
-    return len(outcome.result or [])
+def answer(request):
+    from dbt.cli.main import dbtRunner
+
+    def invoke(runner, words):
+        outcome = runner.invoke(["--quiet", *words, *request["arguments"]])
+        if outcome.exception is not None:
+            raise outcome.exception
+        return outcome.result
+
+    runner = dbtRunner(manifest=invoke(dbtRunner(), ["parse"]))
+    listing = ["ls", "--output", "json", "--output-keys", "unique_id"]
+    found = [invoke(runner, [*listing, *words]) or [] for words in request["selections"]]
+    return {"nodes": [[json.loads(line)["unique_id"] for line in lines] for lines in found]}
 
 
 def main():
-    request = json.load(sys.stdin)
-    from dbt.cli.main import dbtRunner
-
-    runner = dbtRunner()
     try:
-        counts = [count(runner, request["arguments"], selection) for selection in request["selections"]]
-        print(json.dumps({"counts": counts}))
+        print(json.dumps(answer(json.load(sys.stdin))))
     except BaseException as error:  # dbt raises SystemExit, too
         print(json.dumps({"error": str(error)}))
 

@@ -1,155 +1,241 @@
 // Runs one dbt command: a process, its event stream, private folders, and the evidence for the verdict.
 import { createWriteStream } from 'node:fs'
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { finished } from 'node:stream/promises'
 import { failure } from '../pipeline/failure.ts'
+import { commandText, commandWords, type DbtCommand } from '../pipeline/dbt-command.ts'
 import { errorCode } from '../platform/files.ts'
-import { runInGroup, type GroupExit } from '../platform/subprocess.ts'
-import { parseEvent, type DbtEvent } from './events.ts'
-import { EMPTY_LEDGER, recordEvent, type DbtLedger } from './ledger.ts'
-import type { DbtEvidence } from './verdict.ts'
+import { followLines } from '../platform/follow-lines.ts'
+import type { Grace, GroupExit } from '../platform/subprocess.ts'
+import { parseEvent, type LoggedEvent } from './events.ts'
+import { emptyLedger, recordEvent, type DbtLedger, type LedgerChange } from './ledger.ts'
+import { eventsFile, launchProcess, stderrFile, type DbtLauncher } from './launch.ts'
 
-/** What to run. Folders are absolute. */
-export interface DbtInvocation {
-  readonly command: 'run' | 'test' | 'parse'
-  readonly select: readonly string[]
-  readonly exclude: readonly string[]
+/** Which dbt, on which project. Folders are absolute. */
+export interface DbtPlace {
   readonly target: string
   readonly projectDir: string
   readonly profilesDir: string
-  /** Of this attempt alone: dbt's artifacts and our log go here. */
-  readonly outputDir: string
   /** Shared by all commands of a project and target: dbt's parse cache. */
   readonly partialParseFile: string
-  /** Python of the environment that holds dbt. */
+  /** Of the environment that holds dbt. */
   readonly python: string
-  /** Shows up in every event and artifact of dbt. */
-  readonly runLabel: string
-  /** Removes secrets from what is logged and reported. */
+  readonly executable: string
+  /** Removes secrets, and what looks like one, from what is logged and reported. */
   readonly redact: (text: string) => string
+  /** Removes the secrets that are known, from dbt's own files. */
+  readonly redactKnown: (text: string) => string
 }
 
-/** Where a dbt command runs: as a process of its own today. */
-export type DbtLauncher = (
-  invocation: DbtInvocation,
-  onLine: (line: string) => void,
-  abort: AbortSignal,
-) => Promise<GroupExit>
+export interface DbtInvocation extends DbtPlace {
+  readonly command: DbtCommand
+  /** Of this attempt alone: dbt's artifacts and our log go here. */
+  readonly outputDir: string
+  /** Shows up in every event and artifact of dbt. */
+  readonly runLabel: string
+  /** Do only what is missing: a folder that resume.ts filled, for `dbt retry`; or the nodes by name. */
+  readonly resume?: Resume
+  readonly grace?: Grace
+}
 
-const LAUNCH_SCRIPT = fileURLToPath(new URL('launch.py', import.meta.url))
+export type Resume =
+  | { readonly kind: 'dbt retry'; readonly stateDir: string }
+  | { readonly kind: 'by name'; readonly selectors: readonly string[] }
 
-/** One `dbt` process per command, through launch.py, which ends it when this process dies. */
-export const launchProcess: DbtLauncher = (invocation, onLine, abort) =>
-  runInGroup(
-    {
-      file: invocation.python,
-      args: [LAUNCH_SCRIPT, ...dbtArguments(invocation)],
-      cwd: invocation.projectDir,
-      env: {
-        DBT_SEND_ANONYMOUS_USAGE_STATS: 'false',
-        DBT_ENV_CUSTOM_ENV_MILLRACE_RUN: invocation.runLabel,
-        PYTHONUNBUFFERED: '1',
-      },
-      onLine,
-    },
-    abort,
-  )
+/** What is there to judge a command by. */
+export interface DbtEvidence {
+  readonly command: DbtCommand
+  /** As a person would type it, for messages. */
+  readonly commandText: string
+  readonly exit: GroupExit
+  /** The last 4,000 characters of standard error. */
+  readonly stderrTail: string
+  readonly ledger: DbtLedger
+  /** Text of run_results.json (sources.json for source freshness); undefined when dbt wrote none. */
+  readonly artifact: string | undefined
+  /** Where the whole story is, for messages. */
+  readonly logFile: string
+}
+
+export interface DbtWatcher {
+  /** A node began or ended. */
+  readonly onChange?: (change: NonNullable<LedgerChange>, ledger: DbtLedger) => void
+  /** What dbt says at info level and above, redacted. */
+  readonly onLine?: (line: { readonly at: string; readonly level: string; readonly text: string }) => void
+  /** Once, when dbt has been started. */
+  readonly onStart?: (ledger: DbtLedger) => void
+}
+
+const STDERR_TAIL_CHARS = 4_000
 
 /**
  * Runs the command to its end and returns the evidence of what happened; judging it is verdict.ts's part. When the
- * signal aborts, dbt is ended (SIGINT first, so that it cancels its queries) and the abort's reason is thrown.
+ * signal aborts, dbt is ended in order, and the evidence of what it did until then is returned.
  */
 export async function runDbt(
   invocation: DbtInvocation,
-  onProgress: (ledger: DbtLedger) => void,
+  watcher: DbtWatcher,
   abort: AbortSignal,
   launch: DbtLauncher = launchProcess,
 ): Promise<DbtEvidence> {
-  await mkdir(invocation.outputDir, { recursive: true })
-  await requireDbt(invocation.python)
+  const { outputDir, redact } = invocation
+  await mkdir(outputDir, { recursive: true })
+  await requireDbt(invocation.executable)
   await bringPartialParse(invocation)
-  const logFile = path.join(invocation.outputDir, 'dbt.log')
-  const log = createWriteStream(logFile)
+  const logFile = path.join(outputDir, 'dbt.log')
+  const log = createWriteStream(logFile, { flags: 'a' })
   // Thrown below, when dbt has ended: without a listener a full disk would end this process at once.
   const logFailed: { error?: Error } = {}
   log.on('error', (error) => (logFailed.error = error))
-  let ledger = EMPTY_LEDGER
+  const ledger = emptyLedger()
   let exit: GroupExit
+  let stderrTail = ''
   try {
-    exit = await launch(
-      invocation,
-      (line) => {
-        const logged = parseEvent(line)
-        if (logged?.level !== 'debug') log.write(`${invocation.redact(logged?.text ?? line)}\n`)
-        if (logged?.event === undefined) return
-        ledger = recordEvent(ledger, logged.invocationId, redactMessages(logged.event, invocation.redact))
-        onProgress(ledger)
+    const { ended } = await launch(
+      {
+        python: invocation.python,
+        executable: invocation.executable,
+        args: dbtArguments(invocation),
+        projectDir: invocation.projectDir,
+        env: { ...DBT_ENVIRONMENT, DBT_ENV_CUSTOM_ENV_MILLRACE_RUN: invocation.runLabel },
+        outputDir,
+        ...(invocation.grace === undefined ? {} : { grace: invocation.grace }),
       },
       abort,
     )
-    log.end(exit.stderrTail === '' ? '' : `${invocation.redact(exit.stderrTail)}\n`)
+    watcher.onStart?.(ledger)
+    const over = new AbortController()
+    const following = followLines(eventsFile(outputDir), over.signal, (line) => {
+      const logged = redacted(parseEvent(line), redact)
+      if (logged === undefined) {
+        // Plain text, of Python's or of a macro's own printing.
+        if (line[0] !== OPENING_BRACE && line.length > 0) log.write(`${redact(line.toString('utf8'))}\n`)
+        return
+      }
+      if (logged.level !== 'debug') {
+        log.write(`${logged.text}\n`)
+        watcher.onLine?.(logged)
+      }
+      const change = recordEvent(ledger, logged)
+      if (change !== undefined) watcher.onChange?.(change, ledger)
+    })
+    // Thrown below, when dbt has ended.
+    following.catch(() => undefined)
+    exit = await ended.finally(() => over.abort())
+    await following
+    stderrTail = redact((await readFile(stderrFile(outputDir), 'utf8')).slice(-STDERR_TAIL_CHARS))
+    log.end(stderrTail === '' ? '' : `${stderrTail}\n`)
   } finally {
     if (!log.writableEnded) log.end()
     await finished(log).catch(() => undefined)
   }
-  abort.throwIfAborted()
   if (logFailed.error !== undefined) throw logFailed.error
-  await keepPartialParse(invocation)
-  return {
+  // A dbt that was ended while it wrote it must not leave half of one behind.
+  if (ledger.success !== undefined || ledger.nodes.size > 0) await keepPartialParse(invocation)
+  const artifact = invocation.command.command === 'source freshness' ? 'sources.json' : 'run_results.json'
+  const evidence = {
     command: invocation.command,
-    commandText: commandText(invocation),
-    select: invocation.select,
-    exit: { ...exit, stderrTail: invocation.redact(exit.stderrTail) },
+    commandText: commandText(invocation.command),
+    exit,
+    stderrTail,
     ledger,
-    runResults: await readOptional(path.join(invocation.outputDir, 'run_results.json')),
+    artifact: await readOptional(path.join(outputDir, artifact)),
     logFile: path.relative(process.cwd(), logFile),
   }
+  // They hold SQL and values as they were: from here on the ledger tells the story.
+  await Promise.all([eventsFile(outputDir), stderrFile(outputDir)].map((file) => rm(file, { force: true })))
+  return evidence
 }
 
-function dbtArguments(invocation: DbtInvocation): string[] {
-  const { command, select, exclude } = invocation
+/** The ledger of an attempt whose worker is gone, from what its dbt wrote; undefined when it wrote nothing. */
+export async function readAbandonedEvents(
+  outputDir: string,
+  redact: (text: string) => string,
+): Promise<DbtLedger | undefined> {
+  const ledger = emptyLedger()
+  try {
+    await followLines(eventsFile(outputDir), AbortSignal.abort(), (line) => {
+      const logged = redacted(parseEvent(line), redact)
+      if (logged !== undefined) recordEvent(ledger, logged)
+    })
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+  return ledger
+}
+
+const OPENING_BRACE = 0x7b
+
+const DBT_ENVIRONMENT = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
+
+function dbtArguments({ command, resume, projectDir, profilesDir, target, outputDir }: DbtInvocation): string[] {
   return [
     '--no-use-colors',
     '--log-format=json',
     '--log-level=debug',
     '--log-level-file=none',
-    command,
+    ...words(command, resume),
     '--project-dir',
-    invocation.projectDir,
+    projectDir,
     '--profiles-dir',
-    invocation.profilesDir,
+    profilesDir,
     '--target',
-    invocation.target,
-    '--target-path',
-    invocation.outputDir,
-    // As separate arguments: that is a union, where one argument with commas would be an intersection.
-    ...(select.length > 0 ? ['--select', ...select] : []),
-    ...(exclude.length > 0 ? ['--exclude', ...exclude] : []),
+    target,
+    ...(command.command === 'deps' ? [] : ['--target-path', outputDir]),
+    '--log-path',
+    outputDir,
   ]
 }
 
-function commandText({ command, select, exclude }: DbtInvocation): string {
-  const selection = select.length > 0 ? ['--select', ...select] : []
-  return ['dbt', command, ...selection, ...(exclude.length > 0 ? ['--exclude', ...exclude] : [])].join(' ')
+function words(command: DbtCommand, resume: Resume | undefined): string[] {
+  switch (resume?.kind) {
+    case undefined:
+      return commandWords(command)
+    case 'dbt retry':
+      return ['retry', '--state', resume.stateDir]
+    case 'by name': {
+      const { selector: _selector, indirectSelection: _indirect, ...options } = command.options
+      // Empty: a test runs only where it was asked for by name, not because its model was.
+      return commandWords({
+        ...command,
+        select: resume.selectors,
+        exclude: [],
+        options: { ...options, indirectSelection: 'empty' },
+      })
+    }
+  }
 }
 
-/** Messages come from the warehouse and may quote what a connection string holds; the other fields are dbt's own words. */
-function redactMessages(event: DbtEvent, redact: (text: string) => string): DbtEvent {
-  if (event.kind === 'failed') return { ...event, message: redact(event.message) }
-  if (event.kind !== 'node finished') return event
-  return { ...event, result: { ...event.result, message: redact(event.result.message) } }
+/** A message of a node may be a whole query. */
+const MESSAGE_CHARS = 4_000
+
+/** Texts come from the warehouse and may quote what a connection string holds; the other fields are dbt's own words. */
+function redacted(logged: LoggedEvent | undefined, redact: (text: string) => string): LoggedEvent | undefined {
+  if (logged === undefined) return undefined
+  const { event } = logged
+  const text = logged.level === 'debug' ? '' : redact(logged.text)
+  if (event?.kind === 'failed') return { ...logged, text, event: { ...event, message: redact(event.message) } }
+  if (event?.kind !== 'node finished') return { ...logged, text }
+  const message = redact(event.result.message.slice(0, MESSAGE_CHARS))
+  return { ...logged, text, event: { ...event, result: { ...event.result, message } } }
 }
 
-async function requireDbt(python: string): Promise<void> {
-  const found = await stat(python).catch(() => undefined)
+async function requireDbt(executable: string): Promise<void> {
+  const found = await stat(executable).catch(() => undefined)
   if (found === undefined) {
-    throw failure('DbtMissing', `dbt is not set up here (no ${python}); run \`npm run setup\``)
+    throw failure(
+      'DbtMissing',
+      `dbt is not set up here (no ${executable}); run \`npm run setup\`, ` +
+        'or correct `dbt: { executable: … }` in the pipeline file where it names one',
+    )
   }
 }
 
 const PARTIAL_PARSE = 'partial_parse.msgpack'
+
+type ParseCache = Pick<DbtInvocation, 'outputDir' | 'partialParseFile'>
 
 /** dbt looks for its parse cache in the (private) target folder: without it every command parses the whole project. */
 export async function bringPartialParse({ outputDir, partialParseFile }: ParseCache): Promise<void> {
@@ -160,8 +246,6 @@ export async function bringPartialParse({ outputDir, partialParseFile }: ParseCa
   }
 }
 
-type ParseCache = Pick<DbtInvocation, 'outputDir' | 'partialParseFile'>
-
 /** Hands the cache that dbt wrote on to the next command. */
 async function keepPartialParse({ outputDir, partialParseFile }: ParseCache): Promise<void> {
   await mkdir(path.dirname(partialParseFile), { recursive: true })
@@ -169,15 +253,6 @@ async function keepPartialParse({ outputDir, partialParseFile }: ParseCache): Pr
     await rename(path.join(outputDir, PARTIAL_PARSE), partialParseFile)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
-  }
-}
-
-const WORTH_KEEPING = new Set(['dbt.log', 'nodes.json', 'run_results.json'])
-
-/** Leaves of a succeeded command what a person may want to read: dbt's manifest and compiled SQL are megabytes a run. */
-export async function tidyOutput(outputDir: string): Promise<void> {
-  for (const name of await readdir(outputDir)) {
-    if (!WORTH_KEEPING.has(name)) await rm(path.join(outputDir, name), { recursive: true })
   }
 }
 

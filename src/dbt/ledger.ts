@@ -1,58 +1,120 @@
 // Our own account of a dbt command, kept from its event stream while it runs; dbt writes its artifact only at the end.
-import type { DbtEvent, EventNode, EventResult } from './events.ts'
+import type { EventNode, EventResult, LoggedEvent } from './events.ts'
 
+/** One node as the ledger knows it; in the run folder, a line of ledger.json. */
 export interface LedgerNode extends EventNode {
   /** Undefined while the node runs. */
   readonly result: EventResult | undefined
+  /** How often it was begun in its step: 1 where nothing had to be done again. */
+  readonly attempt: number
+  readonly compiledFile?: string
+  /** Where the rows are that a test found (`store_failures`). */
+  readonly failuresTable?: string
 }
 
 export interface DbtLedger {
-  readonly invocationId: string | undefined
-  readonly total: number
-  readonly nodes: ReadonlyMap<string, LedgerNode>
-  readonly nothingSelected: boolean
+  invocationId: string | undefined
+  /** When dbt said its first word, ISO 8601. */
+  startedAt: string | undefined
+  total: number
+  threads: number
+  readonly nodes: Map<string, LedgerNode>
+  /** Hooks that went well. */
+  readonly hooks: Set<string>
+  nothingSelected: boolean
   /** Items of select or exclude that fit no node. */
-  readonly unmatched: readonly string[]
+  readonly unmatched: string[]
   /** Set once dbt has said that the command is over. */
-  readonly success: boolean | undefined
-  readonly errors: readonly string[]
+  success: boolean | undefined
+  readonly errors: string[]
 }
 
-export const EMPTY_LEDGER: DbtLedger = {
-  invocationId: undefined,
-  total: 0,
-  nodes: new Map(),
-  nothingSelected: false,
-  unmatched: [],
-  success: undefined,
-  errors: [],
-}
-
-/** The ledger after one more event. A node reported more than once (microbatch) keeps its last result. */
-export function recordEvent(ledger: DbtLedger, invocationId: string, event: DbtEvent): DbtLedger {
-  const base = { ...ledger, invocationId }
-  switch (event.kind) {
-    case 'nodes counted':
-      return { ...base, total: event.total }
-    case 'node started':
-      return { ...base, nodes: new Map(base.nodes).set(event.node.uniqueId, { ...event.node, result: undefined }) }
-    case 'node finished':
-      return { ...base, nodes: new Map(base.nodes).set(event.node.uniqueId, { ...event.node, result: event.result }) }
-    case 'nothing selected':
-      return { ...base, nothingSelected: true }
-    case 'criterion unmatched':
-      return { ...base, unmatched: [...base.unmatched, event.criterion] }
-    case 'failed':
-      return { ...base, errors: [...base.errors, event.message] }
-    case 'completed':
-      return { ...base, success: event.success }
+export function emptyLedger(): DbtLedger {
+  return {
+    invocationId: undefined,
+    startedAt: undefined,
+    total: 0,
+    threads: 1,
+    nodes: new Map(),
+    hooks: new Set(),
+    nothingSelected: false,
+    unmatched: [],
+    success: undefined,
+    errors: [],
   }
 }
 
+/** What an event said of a node that an observer would want to see. */
+export type LedgerChange = { readonly kind: 'started' | 'finished'; readonly node: LedgerNode } | undefined
+
+/**
+ * Writes one event into the ledger. A microbatch model reports each of its batches under its own id, with a start of
+ * its own: only the end that belongs to the model's start counts.
+ */
+export function recordEvent(ledger: DbtLedger, { invocationId, at, event }: LoggedEvent): LedgerChange {
+  if (event === undefined) return undefined
+  ledger.invocationId = invocationId
+  ledger.startedAt ??= at
+  switch (event.kind) {
+    case 'nodes counted':
+      ledger.total = event.total
+      ledger.threads = event.threads
+      return undefined
+    case 'node started': {
+      const known = ledger.nodes.get(event.node.uniqueId)
+      if (known !== undefined && known.result === undefined) return undefined
+      return setNode(ledger, 'started', { ...event.node, result: undefined, attempt: 1 })
+    }
+    case 'node finished': {
+      const known = ledger.nodes.get(event.node.uniqueId)
+      if (known !== undefined && known.startedAt !== '' && known.startedAt !== event.node.startedAt) return undefined
+      return setNode(ledger, 'finished', { ...event.node, result: event.result, attempt: 1 })
+    }
+    case 'hook finished':
+      ledger.hooks.add(event.uniqueId)
+      return undefined
+    case 'compiled sql':
+      change(ledger, event.uniqueId, { compiledFile: event.file })
+      return undefined
+    case 'failing rows':
+      change(ledger, event.uniqueId, { failuresTable: event.table })
+      return undefined
+    case 'nothing selected':
+      ledger.nothingSelected = true
+      return undefined
+    case 'criterion unmatched':
+      ledger.unmatched.push(event.criterion)
+      return undefined
+    case 'failed':
+      ledger.errors.push(event.message)
+      return undefined
+    case 'completed':
+      ledger.success = event.success
+      return undefined
+  }
+}
+
+function setNode(ledger: DbtLedger, kind: 'started' | 'finished', node: LedgerNode): LedgerChange {
+  ledger.nodes.set(node.uniqueId, node)
+  return { kind, node }
+}
+
+function change(ledger: DbtLedger, uniqueId: string, part: Partial<LedgerNode>): void {
+  const node = ledger.nodes.get(uniqueId)
+  if (node !== undefined) ledger.nodes.set(uniqueId, { ...node, ...part })
+}
+
+/** Statuses after which a node needs nothing more. */
+const GOOD_STATUSES = new Set(['success', 'pass', 'warn', 'no-op', 'reused'])
+
+export function isGood({ result }: LedgerNode): boolean {
+  return result !== undefined && GOOD_STATUSES.has(result.status)
+}
+
 /** Nodes by status; running ones are left out. */
-export function countByStatus(ledger: DbtLedger): Record<string, number> {
+export function countByStatus(nodes: Iterable<LedgerNode>): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const { result } of ledger.nodes.values()) {
+  for (const { result } of nodes) {
     if (result !== undefined) counts[result.status] = (counts[result.status] ?? 0) + 1
   }
   return counts

@@ -1,5 +1,5 @@
 // dbt's manifest, reduced; and a cache of it that is never older than what it depends on. On real files.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -15,6 +15,8 @@ const MANIFEST = JSON.stringify({
     'source.shop.raw.logs': {
       unique_id: 'source.shop.raw.logs',
       name: 'logs',
+      source_name: 'raw',
+      tags: ['nightly'],
       identifier: 'viewing_logs',
       schema: 'raw',
       original_file_path: 'models/sources.yml',
@@ -25,7 +27,16 @@ const MANIFEST = JSON.stringify({
     },
   },
   nodes: {
-    'model.shop.orders': { ...ORDERS, alias: 'orders_v2', config: { materialized: 'table', tags: [] } },
+    'model.shop.orders': {
+      ...ORDERS,
+      alias: 'orders_v2',
+      config: { materialized: 'table', tags: [] },
+      package_name: 'shop',
+      original_file_path: 'models/marts/orders.sql',
+      tags: ['nightly'],
+      fqn: ['shop', 'marts', 'orders'],
+      depends_on: { nodes: ['source.shop.raw.logs'], macros: [] },
+    },
     'model.shop.labels': {
       ...ORDERS,
       unique_id: 'model.shop.labels',
@@ -46,12 +57,29 @@ const MANIFEST = JSON.stringify({
       name: 'unique',
       resource_type: 'test',
       config: { materialized: 'test' },
+      tags: 'nightly',
+      depends_on: { nodes: ['model.shop.orders'] },
+    },
+    'operation.shop.start': hook('on-run-start'),
+  },
+  unit_tests: {
+    'unit_test.shop.orders.ut': {
+      unique_id: 'unit_test.shop.orders.ut',
+      name: 'ut',
+      resource_type: 'unit_test',
+      config: {},
+      depends_on: { nodes: ['model.shop.orders'] },
     },
   },
+  selectors: { nightly: { name: 'nightly', default: false, definition: {} } },
 })
 
+function hook(tag: string) {
+  return { ...ORDERS, unique_id: 'operation.shop.start', resource_type: 'operation', config: {}, tags: [tag] }
+}
+
 describe('a manifest', () => {
-  const manifest = readManifest(MANIFEST)
+  const manifest = { digest: 'd', ...readManifest(MANIFEST) }
 
   test("gives each source its table's own name, its file and its columns", () => {
     expect(manifest.sources).toEqual([
@@ -60,6 +88,8 @@ describe('a manifest', () => {
         schema: 'raw',
         table: 'viewing_logs',
         file: 'models/sources.yml',
+        sourceName: 'raw',
+        tags: ['nightly'],
         columns: [
           { name: 'log_id', dataType: 'bigint' },
           { name: 'device', dataType: null },
@@ -74,6 +104,32 @@ describe('a manifest', () => {
     expect(findMart(manifest, 'orders')).toMatchObject({ database: 'w', schema: 'dev', alias: 'orders_v2' })
     expect(findMart(manifest, 'codes')).toMatchObject({ database: '', alias: 'codes', materialized: '' })
     expect(findMart(manifest, 'labels')).toBeUndefined()
+  })
+
+  test('has models, tests and unit tests, each with what it is made of; hooks are no nodes', () => {
+    expect(manifest.nodes.map(({ uniqueId }) => uniqueId)).toEqual([
+      'model.shop.orders',
+      'model.shop.labels',
+      'seed.shop.codes',
+      'test.shop.unique',
+      'unit_test.shop.orders.ut',
+    ])
+    expect(manifest.nodes[0]).toMatchObject({
+      packageName: 'shop',
+      file: 'models/marts/orders.sql',
+      tags: ['nightly'],
+      fqn: 'shop.marts.orders',
+      dependsOn: ['source.shop.raw.logs'],
+    })
+    expect(manifest.nodes[3]).toMatchObject({ tags: ['nightly'], dependsOn: ['model.shop.orders'] })
+  })
+
+  test("says whether something is done at a command's end, and whether a selector applies by itself", () => {
+    const atEnd = MANIFEST.replace('on-run-start', 'on-run-end')
+    const byDefault = MANIFEST.replace('"default":false', '"default":true')
+
+    expect([manifest.hasEndHooks, readManifest(atEnd).hasEndHooks]).toEqual([false, true])
+    expect([manifest.hasDefaultSelector, readManifest(byDefault).hasDefaultSelector]).toEqual([false, true])
   })
 
   test('of another form is not read', () => {
@@ -106,14 +162,16 @@ describe('the cache', () => {
     await writeFile(path.join(project, file), text)
   }
 
+  const origin = (of: ProfileTarget, executable: string) => ({ projectDir: project, target: of, executable })
+
   /** Whether the project had to be parsed. */
-  async function isParsed(of: ProfileTarget = target): Promise<boolean> {
+  async function isParsed(of: ProfileTarget = target, executable = '/no/dbt'): Promise<boolean> {
     let parsed = false
-    const manifest = await cachedManifest(project, of, path.join(project, 'target', 'cache'), () => {
+    const manifest = await cachedManifest(origin(of, executable), path.join(project, 'target', 'cache'), () => {
       parsed = true
       return Promise.resolve(MANIFEST)
     })
-    expect(manifest).toEqual(readManifest(MANIFEST))
+    expect(manifest).toEqual({ digest: expect.stringMatching(/^[0-9a-f]{32}$/), ...readManifest(MANIFEST) })
     return parsed
   }
 
@@ -152,8 +210,19 @@ describe('the cache', () => {
     expect(await isParsed(of)).toBe(false)
   })
 
+  test("parses again with another dbt, and when the project's own dbt was installed anew", async () => {
+    const own = path.join(project, '.venv/bin/dbt')
+    await write('.venv/bin/dbt', '')
+    const atFirst = [await isParsed(), await isParsed(target, own), await isParsed(target, own)]
+
+    await utimes(own, 1, 1)
+
+    expect(atFirst).toEqual([true, true, false])
+    expect(await isParsed(target, own)).toBe(true)
+  })
+
   test('keeps nothing of a parse that failed', async () => {
-    const failing = cachedManifest(project, target, path.join(project, 'target', 'cache'), () =>
+    const failing = cachedManifest(origin(target, '/no/dbt'), path.join(project, 'target', 'cache'), () =>
       Promise.reject(new Error('no')),
     )
 

@@ -1,6 +1,6 @@
 // What dbt's manifest says about sources, models and where they are, cached by a digest of everything it depends on.
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
@@ -11,8 +11,14 @@ import type { ProfileTarget } from './profile.ts'
 
 /** The parts of the manifest that Millrace uses; dbt's own file can be a hundred times larger. */
 export interface Manifest {
+  /** Of all that it depends on: two manifests with one digest are the same. */
+  readonly digest: string
   readonly sources: readonly ManifestSource[]
   readonly nodes: readonly ManifestNode[]
+  /** The project does something after the last node of a command: grants, say. */
+  readonly hasEndHooks: boolean
+  /** selectors.yml has one that applies where a command names none. */
+  readonly hasDefaultSelector: boolean
 }
 
 export interface ManifestSource {
@@ -21,6 +27,8 @@ export interface ManifestSource {
   /** The table's own name (`identifier` where the project gives one). */
   readonly table: string
   readonly file: string
+  readonly sourceName: string
+  readonly tags: readonly string[]
   readonly columns: readonly { readonly name: string; readonly dataType: string | null }[]
 }
 
@@ -32,9 +40,30 @@ export interface ManifestNode {
   readonly schema: string
   readonly alias: string
   readonly materialized: string
+  readonly packageName: string
+  readonly file: string
+  readonly tags: readonly string[]
+  /** dbt's own address of a node, for selecting exactly it: `shop.staging.stg_orders`. */
+  readonly fqn: string
+  /** Unique ids of the nodes and sources that it is made of (a test's: what it looks at). */
+  readonly dependsOn: readonly string[]
 }
 
 const column = z.object({ name: z.string(), data_type: z.string().nullish() })
+const nodeSchema = z.object({
+  unique_id: z.string(),
+  name: z.string(),
+  resource_type: z.string(),
+  package_name: z.string().default(''),
+  original_file_path: z.string().default(''),
+  database: z.string().nullish(),
+  schema: z.string().nullish(),
+  alias: z.string().nullish(),
+  config: z.looseObject({ materialized: z.string().nullish() }),
+  tags: z.union([z.array(z.string()), z.string()]).default([]),
+  fqn: z.array(z.string()).default([]),
+  depends_on: z.object({ nodes: z.array(z.string()).default([]) }).default({ nodes: [] }),
+})
 const manifestSchema = z.object({
   sources: z.record(
     z.string(),
@@ -42,45 +71,57 @@ const manifestSchema = z.object({
       unique_id: z.string(),
       schema: z.string(),
       identifier: z.string(),
+      source_name: z.string().default(''),
+      tags: z.array(z.string()).default([]),
       original_file_path: z.string(),
       columns: z.record(z.string(), column),
     }),
   ),
-  nodes: z.record(
-    z.string(),
-    z.object({
-      unique_id: z.string(),
-      name: z.string(),
-      resource_type: z.string(),
-      database: z.string().nullish(),
-      schema: z.string(),
-      alias: z.string().nullish(),
-      config: z.looseObject({ materialized: z.string().nullish() }),
-    }),
-  ),
+  nodes: z.record(z.string(), nodeSchema),
+  unit_tests: z.record(z.string(), nodeSchema).default({}),
+  selectors: z.record(z.string(), z.looseObject({ default: z.unknown() })).default({}),
 })
 
 /** Reduces dbt's manifest.json (version 12). Throws a plain Error when it is of another form. */
-export function readManifest(text: string): Manifest {
-  const { sources, nodes } = manifestSchema.parse(JSON.parse(text))
+export function readManifest(text: string): Omit<Manifest, 'digest'> {
+  const { sources, nodes, unit_tests, selectors } = manifestSchema.parse(JSON.parse(text))
+  const operations = Object.values(nodes).filter(({ resource_type }) => resource_type === 'operation')
   return {
+    hasDefaultSelector: Object.values(selectors).some((selector) => selector.default === true),
+    hasEndHooks: operations.some(({ tags }) => tags.includes('on-run-end')),
     sources: Object.values(sources).map((source) => ({
       uniqueId: source.unique_id,
       schema: source.schema,
       table: source.identifier,
       file: source.original_file_path,
+      sourceName: source.source_name,
+      tags: source.tags,
       columns: Object.values(source.columns).map(({ name, data_type }) => ({ name, dataType: data_type ?? null })),
     })),
-    nodes: Object.values(nodes).map((node) => ({
-      uniqueId: node.unique_id,
-      name: node.name,
-      resourceType: node.resource_type,
-      database: node.database ?? '',
-      schema: node.schema,
-      alias: node.alias ?? node.name,
-      materialized: node.config.materialized ?? '',
-    })),
+    nodes: [...Object.values(nodes), ...Object.values(unit_tests)]
+      .filter(({ resource_type }) => resource_type !== 'operation')
+      .map((node) => ({
+        uniqueId: node.unique_id,
+        name: node.name,
+        resourceType: node.resource_type,
+        database: node.database ?? '',
+        schema: node.schema ?? '',
+        alias: node.alias ?? node.name,
+        materialized: node.config.materialized ?? '',
+        packageName: node.package_name,
+        file: node.original_file_path,
+        tags: typeof node.tags === 'string' ? [node.tags] : node.tags,
+        fqn: node.fqn.join('.'),
+        dependsOn: node.depends_on.nodes,
+      })),
   }
+}
+
+/** What a manifest is made from. */
+export interface ManifestOrigin {
+  readonly projectDir: string
+  readonly target: ProfileTarget
+  readonly executable: string
 }
 
 /**
@@ -88,36 +129,44 @@ export function readManifest(text: string): Manifest {
  * which returns the text of a fresh manifest.json. `cacheDir` is ours to fill.
  */
 export async function cachedManifest(
-  projectDir: string,
-  target: ProfileTarget,
+  origin: ManifestOrigin,
   cacheDir: string,
   parse: () => Promise<string>,
 ): Promise<Manifest> {
-  const file = path.join(cacheDir, `${await projectDigest(projectDir, target)}.json`)
-  const cached = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  })
-  if (cached !== undefined) return JSON.parse(cached) as Manifest
-  const manifest = readManifest(await parse())
+  const digest = await projectDigest(origin)
+  const file = path.join(cacheDir, `${digest}.json`)
+  const cached = await readCachedJson<Manifest>(file)
+  if (cached !== undefined) return cached
+  const manifest = { digest, ...readManifest(await parse()) }
   await writeFileAtomically(file, JSON.stringify(manifest))
   return manifest
 }
 
+/** The content of a file that we wrote; undefined when it is not there. */
+export async function readCachedJson<T>(file: string): Promise<T | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  return text === undefined ? undefined : (JSON.parse(text) as T)
+}
+
 /** Of what is cached: raise it when the type Manifest changes. */
-const CACHED_FORM = 1
+const CACHED_FORM = 2
 
 /** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
 
 /** A digest over the project's files, the environment variables they name, the target and the dbt that parses them. */
-async function projectDigest(projectDir: string, target: ProfileTarget): Promise<string> {
+async function projectDigest({ projectDir, target, executable }: ManifestOrigin): Promise<string> {
   const hash = createHash('sha256').update(`form ${CACHED_FORM}`)
   const { type, schema, database, path: location, dbname, project, dataset } = target.settings
   hash.update(JSON.stringify({ target: target.target, type, schema, database, location, dbname, project, dataset }))
   hash.update(await readFile(path.join(INSTALLATION.root, 'tools', 'python', 'requirements.lock')))
+  // A dbt of the project's own: another one has another file, or another time of installation.
+  hash.update(`${executable} ${(await stat(executable).catch(() => undefined))?.mtimeMs ?? ''}`)
   const variables = new Set<string>()
-  for (const file of await projectFiles(projectDir)) {
+  for await (const file of projectFiles(projectDir)) {
     const content = await readFile(path.join(projectDir, file))
     hash.update(`\0${file}\0${content.length}\0`).update(content)
     for (const [, name] of content.toString('latin1').matchAll(/env_var\(\s*['"](\w+)/g)) variables.add(name ?? '')
@@ -126,14 +175,22 @@ async function projectDigest(projectDir: string, target: ProfileTarget): Promise
   return hash.digest('hex').slice(0, 32)
 }
 
-/** Paths relative to the project, sorted, without what dbt itself writes. */
-async function projectFiles(projectDir: string): Promise<string[]> {
-  const entries = await readdir(projectDir, { recursive: true, withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(projectDir, path.join(entry.parentPath, entry.name)))
-    .filter((file) => !LEFT_OUT.has(file.split(path.sep)[0] ?? ''))
-    .sort()
+/**
+ * Paths relative to the project, in a fixed order, without what dbt itself writes. Links are followed, because local
+ * packages are links; a folder that was met already is not entered again.
+ */
+async function* projectFiles(projectDir: string, below = '', seen = new Set<string>()): AsyncGenerator<string> {
+  const folder = await realpath(path.join(projectDir, below))
+  if (seen.has(folder)) return
+  seen.add(folder)
+  const entries = await readdir(folder, { withFileTypes: true })
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const file = path.join(below, entry.name)
+    if (below === '' && LEFT_OUT.has(entry.name)) continue
+    const kind = entry.isSymbolicLink() ? await stat(path.join(folder, entry.name)).catch(() => undefined) : entry
+    if (kind?.isDirectory() === true) yield* projectFiles(projectDir, file, seen)
+    else if (kind?.isFile() === true) yield file
+  }
 }
 
 const MART_KINDS = new Set(['model', 'seed', 'snapshot'])

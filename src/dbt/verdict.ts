@@ -1,71 +1,93 @@
 // Whether a dbt command did what it says: exit code, artifact and our own ledger must agree, and something must have run.
+import path from 'node:path'
 import { z } from 'zod'
-import { failure } from '../pipeline/failure.ts'
-import type { DbtReport, NodeReport } from '../pipeline/report.ts'
-import type { GroupExit } from '../platform/subprocess.ts'
-import { classifyText } from './failure-class.ts'
-import { countByStatus, type DbtLedger, type LedgerNode } from './ledger.ts'
+import { DBT_RULES } from '../pipeline/dbt-command.ts'
+import { failure, type FailureType } from '../pipeline/failure.ts'
+import type { DbtFailureDetail, DbtReport, MartsAfterFailure, NodeReport } from '../pipeline/report.ts'
+import type { DbtEvidence } from './command.ts'
+import { classify, FAILURE_CLASSES, type FailureClass } from './failure-class.ts'
+import { countByStatus, isGood, type LedgerNode } from './ledger.ts'
 
-export interface DbtEvidence {
-  readonly command: string
-  /** How a person would select the same, for messages: `dbt run --select x`. */
-  readonly commandText: string
-  /** The items that were to be selected. */
-  readonly select: readonly string[]
-  readonly exit: GroupExit
-  readonly ledger: DbtLedger
-  /** Text of run_results.json; undefined when dbt wrote none. */
-  readonly runResults: string | undefined
-  /** Where the whole story is, for messages. */
-  readonly logFile: string
+/** What a command stands in: what was done before it, and what is to be told of it. */
+export interface Standing {
+  /** Nodes that earlier attempts finished; they are part of the report. */
+  readonly done: readonly LedgerNode[]
+  /** What this attempt had to do, where that is known: each of them must have come to an end. */
+  readonly todo: readonly string[] | undefined
+  /** Which marts are sound after these nodes failed. */
+  readonly martsAfter: (nodes: readonly LedgerNode[]) => MartsAfterFailure | null
 }
 
-const runResultsSchema = z.object({
+export const ON_ITS_OWN: Standing = { done: [], todo: undefined, martsAfter: () => null }
+
+const resultsSchema = z.object({
   metadata: z.object({ invocation_id: z.string() }),
   results: z.array(z.object({ unique_id: z.string(), status: z.string() })),
 })
 
-const GOOD_STATUSES = new Set(['success', 'pass', 'warn', 'no-op', 'reused'])
-const MAX_NODES_IN_REPORT = 40
+/** Reports travel through histories three times: a node is about 400 bytes. */
+const MAX_NOTABLE_NODES = 30
+const MAX_SLOWEST_NODES = 10
 const MAX_MESSAGE_CHARS = 300
+const MAX_NODE_MESSAGE_CHARS = 160
 
-/** The report of a command that ran and succeeded; throws the failure that fits otherwise. */
-export function judge(evidence: DbtEvidence): DbtReport {
-  const { ledger, exit } = evidence
-  if (wasKilled(evidence)) throw killed(evidence)
-  const bad = [...ledger.nodes.values()].filter((node) => !GOOD_STATUSES.has(node.result?.status ?? 'unfinished'))
+/**
+ * The report of a command that ran and succeeded (with warnings where tests of severity warn found something). Throws the
+ * failure that fits otherwise, with the report of what did run in its details.
+ */
+export function judge(evidence: DbtEvidence, standing: Standing = ON_ITS_OWN): DbtReport {
+  const { ledger, exit, command, commandText } = evidence
+  const report = makeReport(evidence, standing)
+  const fail: Fail = (type, message) => failure(type, message, [dbtFailureDetail(type, report)])
+  if (wasKilled(evidence)) {
+    const by = exit.signal ?? `exit code ${exit.exitCode}`
+    throw fail(
+      'DbtKilled',
+      `${commandText} ended by ${by} before it was done. ${FAILURE_CLASSES.killed.advice}; log: ${evidence.logFile}`,
+    )
+  }
+  const bad = [...ledger.nodes.values()].filter((node) => !isGood(node))
+  const hasFailed = bad.some(({ result }) => result !== undefined)
   const silent = ledger.invocationId === undefined
-  if (silent || ledger.errors.length > 0 || (exit.exitCode === 2 && bad.length === 0)) throw notStarted(evidence)
-  const unmatched = ledger.unmatched.filter((criterion) => evidence.select.includes(criterion))
-  if (unmatched.length > 0) {
-    throw failure(
+  // A node that failed tells more than what dbt said about its own end.
+  if (!hasFailed && (silent || ledger.errors.length > 0 || (exit.exitCode !== 0 && exit.exitCode !== 1))) {
+    throw stopped(evidence, fail)
+  }
+  const asked = new Set([...command.select, ...command.exclude])
+  const unmatched = ledger.unmatched.filter((criterion) => asked.has(criterion))
+  if (unmatched.some((item) => command.select.includes(item))) {
+    throw fail(
       'DbtNothingSelected',
-      `${evidence.commandText}: ${unmatched.map((item) => `'${item}'`).join(', ')} matches nothing in the project, ` +
+      `${commandText}: ${unmatched.map((item) => `'${item}'`).join(', ')} matches nothing in the project, ` +
         `so something that was asked for was not done; correct \`select\` in the pipeline file (\`npx millrace check\` finds it)`,
     )
   }
-  if (ledger.nothingSelected || ledger.nodes.size === 0) {
-    throw failure(
+  const { evidence: kind } = DBT_RULES[command.command]
+  if (
+    (kind === 'nodes' || kind === 'sources' || ledger.nothingSelected) &&
+    ledger.nodes.size === 0 &&
+    standing.done.length === 0
+  ) {
+    throw fail(
       'DbtNothingSelected',
-      `${evidence.commandText} found nothing to do, which would look like success; ` +
+      `${commandText} found nothing to do, which would look like success; ` +
         `see what exists with \`dbt ls\` and correct \`select\` in the pipeline file`,
     )
   }
-  if (bad.length > 0) throw nodesFailed(evidence, bad)
-  const disagreement = findDisagreement(evidence)
+  if (bad.length > 0) throw nodesFailed(evidence, bad, fail)
+  const disagreement = findDisagreement(evidence, standing)
   if (disagreement !== undefined) {
-    throw failure(
-      'DbtVerdictDisagrees',
-      `${evidence.commandText} cannot be trusted: ${disagreement}; log: ${evidence.logFile}`,
-    )
+    throw fail('DbtVerdictDisagrees', `${commandText} cannot be trusted: ${disagreement}; log: ${evidence.logFile}`)
   }
-  return report(evidence)
+  return report
 }
 
-/** Throws unless `dbt parse` succeeded; it has no nodes to run and writes no run_results.json. */
-export function judgeParse(evidence: DbtEvidence): void {
-  if (wasKilled(evidence)) throw killed(evidence)
-  if (evidence.exit.exitCode !== 0 || evidence.ledger.success !== true) throw notStarted(evidence)
+type Fail = (type: FailureType, message: string) => Error
+
+/** What the workflow is told beside the message. */
+export function dbtFailureDetail(type: FailureType, report: DbtReport): DbtFailureDetail {
+  const rule = Object.values(FAILURE_CLASSES).find((each) => each.type === type) ?? FAILURE_CLASSES.killed
+  return { report, retryDelay: { firstMs: rule.firstDelayMs, maxMs: rule.maxDelayMs } }
 }
 
 /** A signal, or an end in the middle: dbt had begun and did not say that it was over. */
@@ -74,49 +96,98 @@ function wasKilled({ exit, ledger }: DbtEvidence): boolean {
   return exit.signal !== undefined || (begun && ledger.success === undefined && exit.exitCode !== 2)
 }
 
-function killed({ exit, commandText, logFile }: DbtEvidence) {
-  return failure(
-    'DbtKilled',
-    `${commandText} ended by ${exit.signal ?? `exit code ${exit.exitCode}`} before it was done ` +
-      `(out of memory, or killed by hand?); log: ${logFile}`,
-  )
-}
-
-/** dbt stopped before its first node: project, profile or connection. */
-function notStarted({ ledger, exit, commandText, logFile }: DbtEvidence) {
+/** dbt stopped by itself, mostly before its first node: project, profile or connection. */
+function stopped({ ledger, exit, commandText, logFile, stderrTail }: DbtEvidence, fail: Fail): Error {
   // A traceback's or usage text's last line is the one that says it.
-  const lastWords = exit.stderrTail.trim().split('\n').at(-1)
+  const lastWords = stderrTail.trim().split('\n').at(-1)
   const text = (ledger.errors.join('\n') || lastWords || `exit code ${exit.exitCode}`).trim()
-  const type = classifyText(text) ?? 'DbtProjectInvalid'
-  return failure(type, `${commandText} could not start: ${clip(text)}; log: ${logFile}`)
+  const kind = classify(text)
+  // Before the first node there is no data yet: what is not known is a matter of the project or of its set-up.
+  const type =
+    kind === 'unknown' || kind === 'data' || kind === 'database' ? 'DbtProjectInvalid' : FAILURE_CLASSES[kind].type
+  const what = ledger.nodes.size > 0 ? 'stopped in the middle' : 'could not start'
+  return fail(type, `${commandText} ${what}: ${clip(text, MAX_MESSAGE_CHARS)}; log: ${logFile}`)
 }
 
-function nodesFailed({ command, commandText, logFile }: DbtEvidence, bad: readonly LedgerNode[]) {
+function nodesFailed(evidence: DbtEvidence, bad: readonly LedgerNode[], fail: Fail): Error {
+  const { commandText, logFile } = evidence
   const culprits = bad.filter(({ result }) => result?.status !== 'skipped')
-  const shown = (culprits.length > 0 ? culprits : bad).slice(0, 3)
-  const details = shown.map(({ name, result }) => `${name}: ${clip(result?.message || result?.status || 'unfinished')}`)
-  const kinds = new Set(culprits.map(({ result }) => classifyText(result?.message ?? '')))
-  const only = kinds.size === 1 ? [...kinds][0] : undefined
-  const tests = culprits.every(({ resourceType }) => resourceType === 'test' || resourceType === 'unit_test')
-  const type = only ?? (tests ? 'DbtTestsFailed' : 'DbtNodesFailed')
+  const blamed = culprits.length > 0 ? culprits : bad
+  const kinds = blamed.map(failureClass)
+  const [worst = 'unknown'] = kinds.toSorted((a, b) => severity(b) - severity(a))
+  const tests = culprits.length > 0 && culprits.every(isTest)
+  const things = `${tests ? 'test' : 'node'}${blamed.length === 1 ? '' : 's'}`
   const skipped = bad.length - culprits.length
-  const also = skipped > 0 ? ` (and ${skipped} skipped behind them)` : ''
-  const more = culprits.length > shown.length ? `; and ${culprits.length - shown.length} more` : ''
-  const things = tests && command === 'test' ? 'test' : 'node'
-  return failure(
-    type,
-    `${commandText}: ${culprits.length} ${things}${culprits.length === 1 ? '' : 's'} failed${also}: ` +
-      `${details.join('; ')}${more}. Mend the model or the data, then start the run again; log: ${logFile}`,
+  const also =
+    skipped > 0 && culprits.length > 0 ? `, ${skipped} skipped behind ${culprits.length === 1 ? 'it' : 'them'}` : ''
+  const shown = blamed.slice(0, 3).flatMap((node) => nodeLines(node, logFile))
+  const more = blamed.length > 3 ? [`  and ${blamed.length - 3} more`] : []
+  return fail(
+    typeOf(worst),
+    [
+      `${commandText}: ${blamed.length} ${things} failed${also}. ${FAILURE_CLASSES[worst].advice}`,
+      ...shown,
+      ...more,
+      `  all of it: ${path.dirname(logFile)}`,
+    ].join('\n'),
   )
 }
 
-function findDisagreement({ exit, ledger, runResults }: DbtEvidence): string | undefined {
+/** What a node failed of decides only where nothing that a retry cannot help failed beside it. */
+function severity(kind: FailureClass): number {
+  const { retry } = FAILURE_CLASSES[kind]
+  if (retry !== 'no') return retry === 'once' ? 1 : 0
+  return kind === 'data' ? 2 : 3
+}
+
+/** Nodes run, so the project is not what could not start. */
+function typeOf(kind: FailureClass): FailureType {
+  return kind === 'compile' ? 'DbtNodesFailed' : FAILURE_CLASSES[kind].type
+}
+
+function nodeLines(node: LedgerNode, logFile: string): string[] {
+  const { name, resourceType, result, compiledFile, failuresTable } = node
+  const said = clip(result?.message || result?.status || 'began and did not end', MAX_NODE_MESSAGE_CHARS)
+  const folder = path.resolve(path.dirname(logFile))
+  return [
+    `  ${resourceType.replace('_', ' ')} ${name} (${failureClass(node)}): ${said}`,
+    ...(compiledFile === undefined ? [] : [`    SQL: ${path.relative(folder, compiledFile)}`]),
+    ...(failuresTable === undefined ? [] : [`    rows: select * from ${failuresTable}`]),
+  ]
+}
+
+function isTest({ resourceType }: LedgerNode): boolean {
+  return resourceType === 'test' || resourceType === 'unit_test'
+}
+
+/** A test that found something and a source that is stale are about the data, whatever their words are. */
+function failureClass(node: LedgerNode): FailureClass {
+  const { result, resourceType } = node
+  if (result === undefined) return 'killed'
+  if (isTest(node) && result.status === 'fail') return 'data'
+  if (resourceType === 'source' && result.status === 'error') return 'data'
+  return classify(result.message)
+}
+
+function findDisagreement(
+  { exit, ledger, artifact, command }: DbtEvidence,
+  { todo = [] }: Standing,
+): string | undefined {
   if (exit.exitCode !== 0) return `no node failed, but its exit code is ${exit.exitCode}`
   if (ledger.success !== true) return 'it exits 0 but says that the command failed'
-  if (runResults === undefined) return 'it wrote no run_results.json'
-  const parsed = parseRunResults(runResults)
-  if (parsed === undefined) return 'its run_results.json cannot be read'
-  if (parsed.metadata.invocation_id !== ledger.invocationId) return 'run_results.json is of another invocation'
+  const kind = DBT_RULES[command.command].evidence
+  if (kind === 'none') return undefined
+  const file = kind === 'sources' ? 'sources.json' : 'run_results.json'
+  if (artifact === undefined) return `it wrote no ${file}`
+  const parsed = parseResults(artifact)
+  if (parsed === undefined) return `its ${file} cannot be read`
+  if (parsed.metadata.invocation_id !== ledger.invocationId) return `${file} is of another invocation`
+  if (kind === 'operation') {
+    const done = parsed.results.length > 0 && parsed.results.every(({ status }) => status === 'success')
+    return done ? undefined : `${file} does not say that the operation succeeded`
+  }
+  const missing = todo.filter((id) => ledger.nodes.get(id)?.result === undefined)
+  if (missing.length > 0) return `it never came to ${missing.slice(0, 3).join(', ')}`
   // Hooks that succeeded stand in the file, but have no events of a node.
   const nodes = parsed.results.filter(
     ({ unique_id, status }) => !(unique_id.startsWith('operation.') && status === 'success'),
@@ -127,43 +198,99 @@ function findDisagreement({ exit, ledger, runResults }: DbtEvidence): string | u
   )
   return different.length === 0
     ? undefined
-    : `run_results.json and the event stream disagree about ${different.slice(0, 3).join(', ')}`
+    : `${file} and the event stream disagree about ${different.slice(0, 3).join(', ')}`
 }
 
-function parseRunResults(text: string) {
+function parseResults(text: string) {
   try {
-    return runResultsSchema.safeParse(JSON.parse(text)).data
+    return resultsSchema.safeParse(JSON.parse(text)).data
   } catch {
     return undefined
   }
 }
 
-function report({ command, ledger }: DbtEvidence): DbtReport {
-  const nodes = nodeReports(ledger)
+/** What the command's ledger says of it, whatever came of it. */
+export function makeReport({ command, ledger, logFile }: DbtEvidence, { done, martsAfter }: Standing): DbtReport {
+  const nodes = mergedNodes(ledger.nodes, done)
+  const takenOver = nodes.filter(({ uniqueId }) => !ledger.nodes.has(uniqueId)).length
+  return reportOf(
+    command.command,
+    ledger.invocationId ?? '',
+    nodes,
+    takenOver,
+    martsAfter,
+    path.resolve(path.dirname(logFile)),
+  )
+}
+
+/** A command whose nodes had all been done before: dbt was not started. */
+export function reportTakenOver(command: string, done: readonly LedgerNode[]): DbtReport {
+  return reportOf(command, '', done, done.length, () => null, '')
+}
+
+/** Every node of a step: those of this attempt, with their attempts counted, and those done before. */
+export function mergedNodes(now: ReadonlyMap<string, LedgerNode>, done: readonly LedgerNode[]): LedgerNode[] {
+  return [...done.filter(({ uniqueId }) => !now.has(uniqueId)), ...now.values()]
+}
+
+function reportOf(
+  command: string,
+  invocationId: string,
+  nodes: readonly LedgerNode[],
+  takenOver: number,
+  martsAfter: Standing['martsAfter'],
+  folder: string,
+): DbtReport {
+  const failed = nodes.some((node) => !isGood(node))
   return {
     command,
-    invocationId: ledger.invocationId ?? '',
-    counts: countByStatus(ledger),
+    invocationId,
+    counts: countByStatus(nodes),
     total: nodes.length,
-    nodes: nodes
-      .toSorted((a, b) => Number(b.status === 'warn') - Number(a.status === 'warn') || b.durationMs - a.durationMs)
-      .slice(0, MAX_NODES_IN_REPORT),
+    takenOver,
+    nodes: reportedNodes(nodes).map((node) => nodeReport(node, folder)),
+    marts: failed ? martsAfter(nodes) : null,
   }
 }
 
-/** Every node of the ledger, in the order dbt took them up. */
-export function nodeReports(ledger: DbtLedger): NodeReport[] {
-  return [...ledger.nodes.values()].map(({ uniqueId, name, resourceType, result }) => ({
+function reportedNodes(nodes: readonly LedgerNode[]): LedgerNode[] {
+  const sorted = nodes.toSorted(
+    (a, b) => notable(b) - notable(a) || (b.result?.durationMs ?? 0) - (a.result?.durationMs ?? 0),
+  )
+  const quiet = sorted.filter((node) => notable(node) === 0)
+  return [
+    ...sorted.slice(0, sorted.length - quiet.length).slice(0, MAX_NOTABLE_NODES),
+    ...quiet.slice(0, MAX_SLOWEST_NODES),
+  ]
+}
+
+/** Failed before skipped before warned before all others. */
+function notable(node: LedgerNode): number {
+  if (node.result?.status === 'skipped') return 2
+  if (!isGood(node)) return 3
+  return node.result?.status === 'warn' ? 1 : 0
+}
+
+function nodeReport(node: LedgerNode, folder: string): NodeReport {
+  const { uniqueId, name, resourceType, result, attempt, compiledFile, failuresTable } = node
+  const quiet = notable(node) === 0
+  return {
     uniqueId,
     name,
     resourceType,
     status: result?.status ?? 'unfinished',
     durationMs: result?.durationMs ?? 0,
-    message: result === undefined || GOOD_STATUSES.has(result.status) ? null : clip(result.message),
-  }))
+    attempt,
+    rows: result?.rows ?? null,
+    bytes: result?.bytes ?? null,
+    message: quiet || result === undefined ? null : clip(result.message, MAX_MESSAGE_CHARS),
+    failureClass: isGood(node) || result?.status === 'skipped' ? null : failureClass(node),
+    compiledFile: compiledFile === undefined ? null : path.relative(folder, compiledFile),
+    failuresTable: failuresTable ?? null,
+  }
 }
 
-function clip(text: string): string {
+function clip(text: string, chars: number): string {
   const line = text.replaceAll(/\s+/g, ' ').trim()
-  return line.length > MAX_MESSAGE_CHARS ? `${line.slice(0, MAX_MESSAGE_CHARS)}…` : line
+  return line.length > chars ? `${line.slice(0, chars)}…` : line
 }

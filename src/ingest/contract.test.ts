@@ -15,9 +15,12 @@ function manifest(columns: Columns): Manifest {
     schema: 'raw',
     table,
     file: 'models/sources.yml',
+    sourceName: 'raw',
+    tags: [],
     columns,
   })
-  return { sources: [source('viewing_logs', columns), source('users', [])], nodes: [] }
+  const sources = [source('viewing_logs', columns), source('users', [])]
+  return { digest: 'd', sources, nodes: [], hasEndHooks: false, hasDefaultSelector: false }
 }
 
 function definition(into: string, keys: Keys): IngestDefinition {

@@ -24,9 +24,15 @@ const ingestParts = z
     columns: z.union([columnNames, z.object({ list: columnNames })]).catch([]),
   })
   .catch({ into: '', files: '', add: {}, columns: [] })
+const dbtParts = z
+  .object({
+    vars: z.record(z.string(), z.unknown()).catch({}),
+    event_time: z.record(z.string(), z.unknown()).catch({}),
+  })
+  .catch({ vars: {}, event_time: {} })
 const stepParts = z
-  .object({ name: z.string().nullable().catch(null), ingest: z.array(ingestParts).catch([]) })
-  .catch({ name: null, ingest: [] })
+  .object({ name: z.string().nullable().catch(null), ingest: z.array(ingestParts).catch([]), dbt: dbtParts })
+  .catch({ name: null, ingest: [], dbt: { vars: {}, event_time: {} } })
 const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
 
 /** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
@@ -68,6 +74,13 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         message: `'${step.name}' is a step that every run has; choose another name`,
       })
     }
+    const dbtTexts = (['vars', 'event_time'] as const).flatMap((key) =>
+      Object.entries(step.dbt[key]).map(([name, text]) => ({
+        path: ['steps', stepIndex, 'dbt', key, name],
+        text: String(text),
+      })),
+    )
+    found.push(...unknownPlaceholders(dbtTexts, params))
     step.ingest.forEach(({ into, name: own, files, add, columns }, entryIndex) => {
       const entry = ['steps', stepIndex, 'ingest', entryIndex]
       const id = entryId({ into, ...(own === undefined ? {} : { name: own }) })
@@ -82,12 +95,7 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         { path: [...entry, 'files'], text: files },
         ...Object.entries(add).map(([column, text]) => ({ path: [...entry, 'add', column], text: String(text) })),
       ]
-      for (const { path, text } of texts) {
-        for (const used of placeholders(text)) {
-          if (params.includes(used)) continue
-          found.push({ path, message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}` })
-        }
-      }
+      found.push(...unknownPlaceholders(texts, params))
       const list = Array.isArray(columns) ? columns : columns.list
       const place = [...entry, 'columns', ...(Array.isArray(columns) ? [] : ['list'])]
       list.forEach(({ name: column }, index) => {
@@ -110,4 +118,16 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
     }
   }
   return found
+}
+
+/** Each {name} in the texts that is none of the params. */
+function unknownPlaceholders(
+  texts: readonly { readonly path: PropertyKey[]; readonly text: string }[],
+  params: readonly string[],
+): { path: PropertyKey[]; message: string }[] {
+  return texts.flatMap(({ path, text }) =>
+    placeholders(text)
+      .filter((used) => !params.includes(used))
+      .map((used) => ({ path, message: `{${used}} is not a param of this pipeline${didYouMean(used, params)}` })),
+  )
 }

@@ -2,17 +2,10 @@
 import { z } from 'zod'
 import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
-import { DURATION_PATTERN } from './duration.ts'
+import { dbtStep } from './dbt-step.ts'
+import { count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
 
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected lower-case letters, digits and dashes, starting with a letter')
-const identifier = z.string().refine(isIdentifier, 'expected a name of lower-case letters, digits and _')
-const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s, 10m, 6h or 1d')
-const share = z.number().min(0).max(1)
-const count = z.int().min(0)
-const nonEmptyText = z.string().min(1)
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
 
@@ -79,7 +72,6 @@ const dialect = z
   })
   .describe('How the files are written; never guessed')
 
-const scalarValue = z.union([z.string(), z.number(), z.boolean()], 'expected a text, a number, true or false')
 const rule = z
   .strictObject({
     not_null: z.boolean().default(false),
@@ -157,17 +149,6 @@ const ingestEntry = z
   })
   .describe('What one load puts into one raw table')
 
-const dbtStep = z
-  .strictObject({
-    command: z.enum(['run', 'test']),
-    select: z.array(nonEmptyText).min(1).optional().describe('dbt selectors; several mean their union'),
-    exclude: z.array(nonEmptyText).min(1).optional(),
-    retries: z.int().min(0).max(20).default(0).describe('How often a failure that a retry can help is tried again'),
-    retry_delay: duration.default('30s'),
-    timeout: duration.default('30m').describe('Of one attempt'),
-  })
-  .describe('One dbt command')
-
 const martCheck = z
   .strictObject({
     mart: identifier.describe('Name of a dbt model, seed or snapshot'),
@@ -227,6 +208,13 @@ export const pipelineSchema = z
     dbt: z.strictObject({
       project_dir: nonEmptyText.describe('Folder of the dbt project; its profiles.yml target is the warehouse'),
       profiles_dir: nonEmptyText.optional().describe('Where profiles.yml is (default: the project, then ~/.dbt)'),
+      executable: nonEmptyText
+        .optional()
+        .describe("The project's own dbt, of a Python environment: .venv/bin/dbt (default: the one Millrace brings)"),
+      node_bars: z
+        .boolean()
+        .default(true)
+        .describe("A bar per model, seed, snapshot and failing test in Temporal's timeline, at most 200 a command"),
     }),
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),

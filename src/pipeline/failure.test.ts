@@ -8,7 +8,7 @@ import {
   TimeoutType,
 } from '@temporalio/common'
 import { describe, expect, test } from 'vitest'
-import { canRetryHelp, describeFailure, failure, isFailureType } from './failure.ts'
+import { canRetryHelp, describeFailure, failure, failureDetail, isFailureType, retriesWorthwhile } from './failure.ts'
 
 const bytes = (text: string) => Buffer.byteLength(text)
 
@@ -42,15 +42,38 @@ test("is never retried by Temporal itself: repeats are the workflow's to count",
   expect(failure('WarehouseBusy', 'x')).toMatchObject({ type: 'WarehouseBusy', nonRetryable: true })
 })
 
-test.each(['FileChanged', 'WarehouseBusy', 'WarehouseFailed', 'DbtTransient', 'DbtKilled'] as const)(
-  'trying again can help after %s',
-  (type) => expect(canRetryHelp(type)).toBe(true),
-)
+test.each([
+  'FileChanged',
+  'WarehouseBusy',
+  'WarehouseFailed',
+  'DbtTransient',
+  'DbtKilled',
+  'DbtPackagesFailed',
+  'StepTimedOut',
+] as const)('trying again can help after %s', (type) => {
+  expect(canRetryHelp(type)).toBe(true)
+  expect(retriesWorthwhile(type)).toBe(Infinity)
+})
 
-test.each(['FileMissing', 'RejectsOverLimit', 'DbtTestsFailed', 'DbtVerdictDisagrees', 'RunCancelled'] as const)(
-  'trying again cannot help after %s',
-  (type) => expect(canRetryHelp(type)).toBe(false),
-)
+test('what nobody knows is tried once more', () => {
+  expect(canRetryHelp('DbtUnknown')).toBe(true)
+  expect(retriesWorthwhile('DbtUnknown')).toBe(1)
+})
+
+test.each([
+  'FileMissing',
+  'RejectsOverLimit',
+  'DbtNodesFailed',
+  'DbtTestsFailed',
+  'DbtResources',
+  'DbtQuota',
+  'DbtAuth',
+  'DbtVerdictDisagrees',
+  'RunCancelled',
+] as const)('trying again cannot help after %s', (type) => {
+  expect(canRetryHelp(type)).toBe(false)
+  expect(retriesWorthwhile(type)).toBe(0)
+})
 
 test.each(['Nope', '', 'toString', undefined, null])('%s is no failure type', (text) => {
   expect(isFailureType(text)).toBe(false)
@@ -78,5 +101,21 @@ describe('describeFailure', () => {
 
   test('of an activity that gives no cause is internal', () => {
     expect(describeFailure(inActivity(undefined))).toEqual({ type: 'Internal', message: 'Activity task failed' })
+  })
+})
+
+describe('what a failure carries beside its message', () => {
+  const carrying = failure('DbtNodesFailed', 'x', [{ report: 1 }, 2])
+  const behind = (cause: Error) =>
+    new ActivityFailure('Activity task failed', 'dbtRun', '1', RetryState.NON_RETRYABLE_FAILURE, 'w', cause)
+
+  test.each<[string, unknown, unknown]>([
+    ['of a failure', carrying, { report: 1 }],
+    ['of one behind an activity', behind(carrying), { report: 1 }],
+    ['of a cancellation', behind(new CancelledFailure('CANCELLED', ['half'])), 'half'],
+    ['of one that carries nothing', failure('DbtAuth', 'x'), undefined],
+    ['of any error', new TypeError('x'), undefined],
+  ])('is its first detail: %s', (_what, error, detail) => {
+    expect(failureDetail(error)).toEqual(detail)
   })
 })

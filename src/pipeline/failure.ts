@@ -3,7 +3,7 @@ import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure }
 
 /**
  * Every failure type, and whether doing the same work again can help. `retries` in a pipeline file counts only failures
- * of a type marked `retry`; the others end the step at once.
+ * of a type marked `retry`, and the first of a type marked `once`; the others end the step at once.
  */
 const FAILURES = {
   PipelineUnknown: 'final',
@@ -30,6 +30,11 @@ const FAILURES = {
   DbtNodesFailed: 'final',
   DbtTestsFailed: 'final',
   DbtTransient: 'retry',
+  DbtResources: 'final',
+  DbtQuota: 'final',
+  DbtAuth: 'final',
+  DbtUnknown: 'once',
+  DbtPackagesFailed: 'retry',
   DbtKilled: 'retry',
   DbtVerdictDisagrees: 'final',
   MartUnknown: 'final',
@@ -40,7 +45,7 @@ const FAILURES = {
   StepTimedOut: 'retry',
   StepLost: 'final',
   Internal: 'final',
-} as const satisfies Record<string, 'retry' | 'final'>
+} as const satisfies Record<string, 'retry' | 'once' | 'final'>
 
 export type FailureType = keyof typeof FAILURES
 
@@ -72,8 +77,19 @@ export function isFailureType(text: string | undefined | null): text is FailureT
   return text !== undefined && text !== null && Object.hasOwn(FAILURES, text)
 }
 
+/** How many retries make sense at most. */
+export function retriesWorthwhile(type: FailureType): number {
+  return { retry: Infinity, once: 1, final: 0 }[FAILURES[type]]
+}
+
 export function canRetryHelp(type: FailureType): boolean {
-  return FAILURES[type] === 'retry'
+  return retriesWorthwhile(type) > 0
+}
+
+/** What a failure of our own carries beside its message; undefined where it carries nothing. */
+export function failureDetail(error: unknown): unknown {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error.details?.[0]
+  return error instanceof ActivityFailure ? failureDetail(error.cause) : undefined
 }
 
 /** What a caught error means: our own failures keep their type, lost workers and cancellation get theirs. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { places, problemsOf } from '../../tests/support/problems.ts'
 import { dialectOf } from './definition.ts'
 import { DEFAULT_DIALECT } from './dialect.ts'
 import { listPipelines, loadPipeline, parsePipeline, problemText } from './load.ts'
@@ -32,23 +33,6 @@ function entry(keys: string): string {
   return written(['into: raw.logs', `into: raw.logs, ${keys}`])
 }
 
-/** `line:column` of each mark, counted by hand: lines before it, characters since the last line end. */
-function places(marked: string): string[] {
-  const before = marked.split('¦').slice(0, -1)
-  return before.map((_, index) => {
-    const lines = before
-      .slice(0, index + 1)
-      .join('')
-      .split('\n')
-    return `${lines.length}:${(lines.at(-1) ?? '').length + 1}`
-  })
-}
-
-function problemsOf(marked: string): string[] {
-  const result = parsePipeline(marked.replaceAll('¦', ''), 'daily.yml', 'daily')
-  return 'problems' in result ? result.problems.map(problemText) : []
-}
-
 const cases: readonly [promise: string, marked: string, ...messages: string[]][] = [
   [
     'an unknown key, with the key that was meant',
@@ -58,7 +42,7 @@ const cases: readonly [promise: string, marked: string, ...messages: string[]][]
   [
     'a missing key, and the one written in its place',
     written(['{ command', '¦{ ¦comand']),
-    'steps.1.dbt.command: is missing; one of run, test',
+    'steps.1.dbt.command: is missing; one of deps, seed, run, test, build, snapshot, source freshness, ls, compile, parse, docs generate, run-operation',
     "unknown key 'comand' (did you mean 'command'?)",
   ],
   [
@@ -354,7 +338,15 @@ describe('in a folder', () => {
 
     expect({ timeout, description }).toEqual({ timeout: '1h', description: '' })
     expect(steps[0]).toMatchObject({ on_failure: 'fail', ingest: [{ mode: 'replace', rejects: { max_share: 0 } }] })
-    expect(steps[1]?.dbt).toEqual({ command: 'run', retries: 0, retry_delay: '30s', timeout: '30m' })
+    expect(steps[1]?.dbt).toEqual({
+      command: 'run',
+      full_refresh: false,
+      fail_fast: false,
+      store_failures: false,
+      retries: 2,
+      retry_tests: false,
+      timeout: '30m',
+    })
   })
 
   test('a pipeline that does not exist is refused with the one that was meant', async () => {
@@ -368,7 +360,7 @@ describe('in a folder', () => {
     await expect(loadPipeline(folder, 'hourly')).rejects.toMatchObject({
       type: 'PipelineInvalid',
       message: expect.stringMatching(
-        /hourly\.yaml:8:21: steps\.1\.dbt\.command: 'runn' is none of run, test \(did you/,
+        /hourly\.yaml:8:21: steps\.1\.dbt\.command: 'runn' is none of deps, seed, run, .* \(did you mean 'run'/,
       ),
     })
   })

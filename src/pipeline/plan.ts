@@ -1,5 +1,6 @@
 // The plan: the frozen, resolved pipeline of one run. Made once, by the run's first activity; small enough for a history.
 import type { ColumnType } from './column-type.ts'
+import type { DbtCommand } from './dbt-command.ts'
 import type { Dialect } from './dialect.ts'
 import type { FailureInfo } from './failure.ts'
 import type { Identifier, TableName } from './identifier.ts'
@@ -13,8 +14,15 @@ export interface RunRequest {
   /** Run just this step, or this step and those behind it. */
   readonly only?: string
   readonly from?: string
+  /** A run that failed: its finished loads and nodes are taken over where nothing has changed since. */
+  readonly retryOf?: RunReference
   /** Other timeouts and delays than the usual ones, for tests. */
   readonly policies?: Partial<Policies>
+}
+
+export interface RunReference {
+  readonly workflowId: string
+  readonly runId: string
 }
 
 export interface Plan {
@@ -31,9 +39,15 @@ export interface Plan {
   readonly policies: Policies
   /** Whether this server knows Millrace's search attributes; runs do without where it does not. */
   readonly searchAttributes: boolean
+  /** What a retried run takes over from the one that failed, or why it starts afresh. */
+  readonly takeOver: TakeOver | null
   /** Why the run cannot begin although it could be planned: a file of the day is not there. */
   readonly obstacle: FailureInfo | null
 }
+
+export type TakeOver =
+  | { readonly kind: 'nodes'; readonly of: RunReference; readonly loadIds: readonly string[] }
+  | { readonly kind: 'afresh'; readonly of: RunReference; readonly why: string }
 
 /** Which warehouse, by its public side only: no secret may stand here. */
 export interface PlannedWarehouse {
@@ -49,6 +63,14 @@ export interface PlannedWarehouse {
 export interface DbtProject {
   readonly projectDir: string
   readonly profilesDir: string
+  /** The project's own dbt, relative to the workspace; null for the one that Millrace brings. */
+  readonly executable: string | null
+  /** Of the project's files, the target and dbt: nodes that are done count only as long as it is the same. */
+  readonly digest: string
+  /** A bar per model, seed, snapshot and failing test in Temporal's timeline. */
+  readonly nodeBars: boolean
+  /** Marts of the pipeline's checks, for the report of a command that failed; all last models where it names none. */
+  readonly marts: readonly string[]
 }
 
 interface StepBase {
@@ -61,7 +83,7 @@ interface StepBase {
 
 export type PlannedStep =
   | (StepBase & { readonly kind: 'ingest'; readonly entries: readonly IngestEntry[] })
-  | (StepBase & { readonly kind: 'dbt' } & DbtCommand)
+  | (StepBase & { readonly kind: 'dbt' } & DbtWork)
   | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
 
 export type LoadMode = 'replace' | 'append' | 'upsert' | 'snapshot'
@@ -124,12 +146,14 @@ export interface AddedColumn {
     | { readonly kind: 'loaded_at' | 'logical_date' | 'source_file' }
 }
 
-export interface DbtCommand {
-  readonly command: 'run' | 'test'
-  readonly select: readonly string[]
-  readonly exclude: readonly string[]
+/** A dbt command of a step, and what is done when it fails. */
+export interface DbtWork extends DbtCommand {
   readonly retries: number
-  readonly retryDelayMs: number
+  /** Null: as long as the kind of failure asks for, doubled each time. */
+  readonly retryDelayMs: number | null
+  /** Failing tests are tried again like a failing network; by default they are a verdict. */
+  readonly retryTests: boolean
+  /** Of one attempt. */
   readonly timeoutMs: number
 }
 

@@ -1,11 +1,31 @@
 // What a run leaves behind, in one line, one table and one word.
 import { describe, expect, test } from 'vitest'
 import { countsText, formatCount, outcomeOf, stepsTable, stepSummary } from './report.ts'
-import type { LoadReport, StepReport, StepState } from './report.ts'
+import type { DbtProgress, LoadReport, StepReport, StepState } from './report.ts'
 
 function step(part: Partial<StepReport> = {}): StepReport {
-  const nothing = { startedAtMs: null, durationMs: null, failure: null, loads: [], dbt: null, marts: [] }
+  const nothing = {
+    startedAtMs: null,
+    durationMs: null,
+    failure: null,
+    loads: [],
+    dbt: null,
+    dbtProgress: null,
+    marts: [],
+  }
   return { id: 'dbt-run', kind: 'dbt', title: 'dbt run', state: 'succeeded', attempts: 1, ...nothing, ...part }
+}
+
+const PROGRESS: DbtProgress = {
+  phase: 'dbt',
+  done: 3,
+  failed: 1,
+  warned: 0,
+  skipped: 2,
+  total: 12,
+  running: [],
+  slowest: [],
+  leftMs: null,
 }
 
 function load(part: Partial<LoadReport>): StepReport['loads'][number] {
@@ -62,7 +82,15 @@ test("counts stand with dbt's own words", () => {
 })
 
 describe('one line says what a step did', () => {
-  const dbt = { command: 'run', invocationId: 'i', counts: { success: 6 }, total: 6, nodes: [] }
+  const dbt = {
+    command: 'run',
+    invocationId: 'i',
+    counts: { success: 6 },
+    total: 6,
+    takenOver: 0,
+    nodes: [],
+    marts: null,
+  }
   const failure = { type: 'FileMissing', message: 'logs.csv does not exist\nmore' } as const
   const pending = { into: 'raw.logs', file: 'logs.csv', state: 'pending', report: null, failure: null } as const
   const mart = { mart: 'mart_users', relation: 'a.b', verdict: 'VALID', rows: 1200, checks: [] } as const
@@ -75,6 +103,7 @@ describe('one line says what a step did', () => {
     ],
     ['6 success', { dbt }],
     ['', { state: 'running' }],
+    ['1,200 of 3,000 done', { state: 'running', dbtProgress: { ...PROGRESS, done: 1200, total: 3000 } }],
     ['mart_users VALID (1,200 rows)', { kind: 'validate', marts: [mart] }],
     ['', { state: 'skipped', dbt }],
     ['FileMissing: logs.csv does not exist', { state: 'failed', failure, dbt }],
@@ -103,4 +132,34 @@ test('the steps are a Markdown table: a row each, in order', () => {
     '| dbt run | running |  |  |',
     '| dbt test | failed | DbtTestsFailed: a \\|\\| b | 1 min 5 s |',
   ])
+})
+
+describe('a dbt step that runs has a table of its own below', () => {
+  const table = (part: Partial<DbtProgress>) =>
+    stepsTable([step({ state: 'running', dbtProgress: { ...PROGRESS, ...part } }), step({ state: 'pending' })])
+      .split('\n')
+      .slice(4)
+
+  test('with what runs and how slow it is, counts, the slowest and what is left', () => {
+    const running = [
+      { name: 'orders', startedAtMs: 0, usualMs: 2_000, slow: true },
+      { name: 'a|b', startedAtMs: 5, usualMs: null, slow: false },
+    ]
+
+    expect(table({ running, slowest: [{ name: 'users', durationMs: 61_000 }], leftMs: 90_000 })).toEqual([
+      '',
+      '| dbt run | |',
+      '|---|---|',
+      '| running | orders **slow** (usually 2.0 s), a\\|b |',
+      '| done | 3 of 12 |',
+      '| failed | 1 |',
+      '| skipped | 2 |',
+      '| slowest | users 1 min 1 s |',
+      '| left | about 1 min 30 s |',
+    ])
+  })
+
+  test('that says so where nobody knows how long it takes', () => {
+    expect(table({}).at(-1)).toBe('| left | not known yet |')
+  })
 })

@@ -1,6 +1,7 @@
 // What a run leaves behind: its result in Temporal, report.json in the run folder, and what the terminal shows.
 import type { FailureInfo } from './failure.ts'
 import { formatDuration } from './duration.ts'
+import type { TakeOver } from './plan.ts'
 
 export type Outcome = 'succeeded' | 'warned' | 'failed' | 'skipped' | 'cancelled'
 export type StepState = 'pending' | 'running' | Outcome
@@ -16,6 +17,8 @@ export interface RunReport {
   readonly test: Outcome | null
   readonly steps: readonly StepReport[]
   readonly failure: FailureInfo | null
+  /** Of a retried run: whose finished work counts, or why none does. */
+  readonly takeOver: TakeOver | null
   readonly workflowId: string
   readonly runId: string
   /** ISO 8601, UTC. */
@@ -37,6 +40,8 @@ export interface StepReport {
   readonly failure: FailureInfo | null
   readonly loads: readonly LoadProgress[]
   readonly dbt: DbtReport | null
+  /** Of a dbt step while it runs. */
+  readonly dbtProgress: DbtProgress | null
   readonly marts: readonly MartReport[]
 }
 
@@ -81,13 +86,25 @@ export interface RejectReason {
 }
 
 export interface DbtReport {
+  /** dbt's command: `run`, `build`, `source freshness`, … */
   readonly command: string
   readonly invocationId: string
   /** Nodes by dbt's own status word. */
   readonly counts: Readonly<Record<string, number>>
   readonly total: number
-  /** Those that failed or warned first, then the slowest; at most 40. All of them are in the run folder. */
+  /** Nodes that an earlier attempt, or the run that this one goes on with, had done already. */
+  readonly takenOver: number
+  /** Those that failed, were skipped or warned (at most 30), then the slowest (10). All of them are in the run folder. */
   readonly nodes: readonly NodeReport[]
+  /** After a failure: which marts one can still rely on. */
+  readonly marts: MartsAfterFailure | null
+}
+
+/** What a dbt command's failure carries beside its message. */
+export interface DbtFailureDetail {
+  readonly report: DbtReport
+  /** Pause before the first retry, doubled for each one after it, where the step names none. */
+  readonly retryDelay: { readonly firstMs: number; readonly maxMs: number }
 }
 
 export interface NodeReport {
@@ -96,7 +113,49 @@ export interface NodeReport {
   readonly resourceType: string
   readonly status: string
   readonly durationMs: number
+  /** How often it was begun in its step. */
+  readonly attempt: number
+  /** As the adapter tells them; null where it tells nothing. */
+  readonly rows: number | null
+  readonly bytes: number | null
+  /** These only of nodes that failed or warned. */
   readonly message: string | null
+  readonly failureClass: string | null
+  /** Relative to the attempt's folder. */
+  readonly compiledFile: string | null
+  /** Where the rows are that a test found. */
+  readonly failuresTable: string | null
+}
+
+export interface MartsAfterFailure {
+  /** All that they are made of went well, and so did its tests as far as they ran. */
+  readonly unbroken: readonly string[]
+  readonly broken: readonly { readonly mart: string; readonly because: string }[]
+}
+
+/** A dbt command as it goes: in heartbeats, in the run's state, in the current details. */
+export interface DbtProgress {
+  readonly phase: 'dbt'
+  readonly done: number
+  readonly failed: number
+  readonly warned: number
+  readonly skipped: number
+  readonly total: number
+  /** Those that run for the longest first, at most 8. */
+  readonly running: readonly RunningNode[]
+  /** At most 3. */
+  readonly slowest: readonly { readonly name: string; readonly durationMs: number }[]
+  /** From the usual times of the nodes; null where they are not known. */
+  readonly leftMs: number | null
+}
+
+export interface RunningNode {
+  readonly name: string
+  readonly startedAtMs: number
+  /** Median of its last runs. */
+  readonly usualMs: number | null
+  /** Far beyond its usual time. */
+  readonly slow: boolean
 }
 
 export type MartVerdict = 'VALID' | 'WARNING' | 'FAILED'
@@ -125,7 +184,18 @@ export type Progress =
       readonly records: number
       readonly bytesPerSecond: number
     }
-  | { readonly phase: 'dbt'; readonly done: number; readonly total: number; readonly running: readonly string[] }
+  | (DbtProgress & {
+      /** Which nodes are done, for a worker on another machine that goes on with it. */
+      readonly doneSet?: DoneSet
+    })
+
+/** A set of nodes in a few hundred bytes. */
+export interface DoneSet {
+  /** Of the sorted unique ids that the bits count. */
+  readonly idsDigest: string
+  /** Base64 of a bit per id, the lowest bit of each byte first. */
+  readonly bits: string
+}
 
 /** The worst of the steps' states counts; a run whose steps were all left out is skipped. */
 export function outcomeOf(steps: readonly StepReport[]): Outcome {
@@ -142,7 +212,30 @@ export function stepsTable(steps: readonly StepReport[]): string {
     const time = step.durationMs === null ? '' : formatDuration(step.durationMs)
     return `| ${cell(step.title)} | ${step.state} | ${cell(stepSummary(step))} | ${time} |`
   })
-  return ['| step | state | what | time |', '|---|---|---|---|', ...rows].join('\n')
+  const running = steps.flatMap(({ title, dbtProgress }) =>
+    dbtProgress === null ? [] : ['', progressTable(title, dbtProgress)],
+  )
+  return ['| step | state | what | time |', '|---|---|---|---|', ...rows, ...running].join('\n')
+}
+
+/** What a dbt command is at, as of the last word from it. */
+function progressTable(title: string, progress: DbtProgress): string {
+  const { done, failed, skipped, total, running, slowest, leftMs } = progress
+  const names = running.map(
+    ({ name, usualMs, slow }) => `${name}${slow ? ` **slow** (usually ${formatDuration(usualMs ?? 0)})` : ''}`,
+  )
+  const slow = slowest.map(({ name, durationMs }) => `${name} ${formatDuration(durationMs)}`)
+  const rows = [
+    ['running', names.join(', ')],
+    ['done', `${formatCount(done)} of ${formatCount(total)}`],
+    ['failed', formatCount(failed)],
+    ['skipped', formatCount(skipped)],
+    ['slowest', slow.join(', ')],
+    ['left', leftMs === null ? 'not known yet' : `about ${formatDuration(leftMs)}`],
+  ]
+  return [`| ${cell(title)} | |`, '|---|---|', ...rows.map(([what, text]) => `| ${what} | ${cell(text ?? '')} |`)].join(
+    '\n',
+  )
 }
 
 function cell(text: string): string {
@@ -157,12 +250,16 @@ export function stepSummary(step: StepReport): string {
     case 'ingest':
       return step.loads.map(loadSummary).join(' · ')
     case 'dbt':
-      return step.dbt === null ? '' : countsText(step.dbt.counts)
+      return step.dbt === null ? progressText(step.dbtProgress) : countsText(step.dbt.counts)
     case 'validate':
       return step.marts.map((mart) => `${mart.mart} ${mart.verdict} (${formatCount(mart.rows)} rows)`).join(' · ')
     case 'record':
       return ''
   }
+}
+
+function progressText(progress: DbtProgress | null): string {
+  return progress === null ? '' : `${formatCount(progress.done)} of ${formatCount(progress.total)} done`
 }
 
 function loadSummary(load: LoadProgress): string {

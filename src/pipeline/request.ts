@@ -56,7 +56,11 @@ export function stepIds(steps: readonly StepDefinition[]): string[] {
   return steps.map((step) => {
     const base =
       step.name ??
-      (step.dbt === undefined ? (step.ingest === undefined ? 'validate' : 'ingest') : `dbt-${step.dbt.command}`)
+      (step.dbt === undefined
+        ? step.ingest === undefined
+          ? 'validate'
+          : 'ingest'
+        : `dbt-${step.dbt.command.replaceAll(' ', '-')}`)
     let id = base
     for (let times = 2; used.has(id); times++) id = `${base}-${times}`
     used.add(id)

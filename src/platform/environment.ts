@@ -1,4 +1,6 @@
 // The one place that reads the process environment.
+import { failure } from '../pipeline/failure.ts'
+import type { RunLimits } from './run-folders.ts'
 
 /** Settings that Millrace takes from the environment, each with the default that applies without it. */
 export interface Environment {
@@ -12,6 +14,9 @@ export interface Environment {
   /** What DuckDB may use in this process before it goes to disk, as DuckDB writes it: `300MiB`. */
   readonly memoryLimit: string
   readonly logLevel: string
+  /** How many runs leave their folder, and for how many days, as they were given: see runLimits. */
+  readonly keepRuns: string
+  readonly keepDays: string
   /** A named point at which a test kills this process; never set otherwise. */
   readonly faultPoint: string | undefined
 }
@@ -27,13 +32,31 @@ export function readEnvironment(): Environment {
     memoryLimit: env['MILLRACE_MEMORY_LIMIT'] ?? '256MiB',
     taskQueue: env['MILLRACE_TASK_QUEUE'] ?? 'millrace',
     logLevel: env['MILLRACE_LOG_LEVEL'] ?? 'info',
+    keepRuns: env['MILLRACE_KEEP_RUNS'] || '200',
+    keepDays: env['MILLRACE_KEEP_DAYS'] || '30',
     faultPoint: env['MILLRACE_FAULT'],
   }
+}
+
+/** Which run folders a worker keeps. Fails with RequestInvalid, naming each variable that is no positive whole number. */
+export function runLimits({ keepRuns, keepDays }: Environment): RunLimits {
+  const problems = Object.entries({ MILLRACE_KEEP_RUNS: keepRuns, MILLRACE_KEEP_DAYS: keepDays })
+    .filter(([, given]) => !/^[1-9]\d{0,8}$/.test(given))
+    .map(([name, given]) => `${name} is '${given}': set it to a positive whole number, or leave it out`)
+  if (problems.length > 0) throw failure('RequestInvalid', problems.join('\n'))
+  return { runs: Number(keepRuns), days: Number(keepDays) }
 }
 
 /** One variable by its name, for what a user's own files refer to (env_var in a dbt profile). */
 export function environmentVariable(name: string): string | undefined {
   return process.env[name]
+}
+
+/** Values of the variables that dbt treats as secrets, by their name. */
+export function secretVariables(): string[] {
+  return Object.entries(process.env).flatMap(([name, value]) =>
+    value !== undefined && /^DBT_(?:ENGINE_)?ENV_SECRET_/.test(name) ? [value] : [],
+  )
 }
 
 /** What a child process inherits, with additions on top. */

@@ -14,9 +14,23 @@ const MIN_SECRET_LENGTH = 6
 
 /** A function that replaces the given secret values, and secret-looking parts, by `[redacted]`. */
 export function redactor(secrets: readonly string[]): (text: string) => string {
-  const known = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH).sort((a, b) => b.length - a.length)
-  return (text) => {
-    const withoutKnown = known.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
-    return SHAPES.reduce((rest, [shape, replacement]) => rest.replaceAll(shape, replacement), withoutKnown)
-  }
+  const withoutKnown = knownRedactor(secrets)
+  return (text) =>
+    SHAPES.reduce((rest, [shape, replacement]) => rest.replaceAll(shape, replacement), withoutKnown(text))
+}
+
+/** The same for the given values only, also as JSON writes them (Python's: in ASCII): for files that others read on. */
+export function knownRedactor(secrets: readonly string[]): (text: string) => string {
+  const spellings = secrets.flatMap((secret) => {
+    const json = JSON.stringify(secret).slice(1, -1)
+    const ascii = json.replaceAll(
+      /[^\0-\x7F]/g,
+      (unit) => String.raw`\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
+    return [secret, json, ascii]
+  })
+  const known = [...new Set(spellings)]
+    .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
+    .sort((a, b) => b.length - a.length)
+  return (text) => known.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }

@@ -1,73 +1,123 @@
 // Child processes: argv arrays only, in a process group of their own, always ended as a whole.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { statSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { execa } from 'execa'
 import { childEnvironment } from './environment.ts'
 import { errorCode } from './files.ts'
 
 /** How long a group may take to end after SIGINT, and then after SIGTERM, before SIGKILL. */
-const GRACE_AFTER_SIGINT_MS = 15_000
-const GRACE_AFTER_SIGTERM_MS = 5_000
-const STDERR_TAIL_CHARS = 4_000
+export interface Grace {
+  readonly afterSigintMs: number
+  readonly afterSigtermMs: number
+}
+
+const GRACE: Grace = { afterSigintMs: 15_000, afterSigtermMs: 5_000 }
+
+/** A program that writes without end would fill the disk. */
+const OUTPUT_LIMIT_BYTES = 4 * 1024 ** 3
+const POLL_EVERY_MS = 50
 
 export interface GroupCommand {
   readonly file: string
   readonly args: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
-  /** Called with each line of standard output, without its line end. */
-  readonly onLine: (line: string) => void
+  /**
+   * Both are appended to. Files, not pipes: what the command said is there for whoever goes on after this process died,
+   * a reader that is slow or stopped does not stop the command, and a grandchild that keeps them open holds up nobody.
+   */
+  readonly stdoutFile: string
+  readonly stderrFile: string
+  readonly grace?: Grace
 }
 
 export interface GroupExit {
   readonly exitCode: number | undefined
   readonly signal: string | undefined
-  /** The last 4,000 characters of standard error. */
-  readonly stderrTail: string
+}
+
+export interface RunningGroup {
+  /** Of the group and of the process that leads it. */
+  readonly pid: number
+  readonly ended: Promise<GroupExit>
 }
 
 /**
- * Runs a command as the leader of a new process group and resolves when it has ended. When the signal aborts, the group
- * gets SIGINT, then SIGTERM, then SIGKILL; the promise still resolves, with how it ended. Rejects only when the command
- * could not be started. Its standard input is a pipe that closes when this process dies.
+ * Starts a command as the leader of a new process group. `ended` resolves when the leader has, with whatever is left of
+ * the group killed. When the signal aborts, the group gets SIGINT, then SIGTERM, then SIGKILL. Its standard input is a
+ * pipe that closes when this process dies. Rejects when the command cannot be started.
  */
-export async function runInGroup(command: GroupCommand, abort: AbortSignal): Promise<GroupExit> {
-  const child = execa(command.file, [...command.args], {
+export async function startGroup(command: GroupCommand, abort: AbortSignal): Promise<RunningGroup> {
+  const outputs = await Promise.all([open(command.stdoutFile, 'a', 0o600), open(command.stderrFile, 'a', 0o600)])
+  // Not by execa: nothing of it is needed where no stream is read.
+  const child = spawn(command.file, [...command.args], {
     cwd: command.cwd,
     env: childEnvironment(command.env),
-    extendEnv: false,
     detached: true,
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    buffer: false,
-    reject: false,
+    stdio: ['pipe', outputs[0].fd, outputs[1].fd],
   })
-  let stderrTail = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderrTail = (stderrTail + text).slice(-STDERR_TAIL_CHARS)
-  })
-  const timers: NodeJS.Timeout[] = []
-  const end = () => {
-    signalGroup(child.pid, 'SIGINT')
-    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGTERM'), GRACE_AFTER_SIGINT_MS))
-    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGKILL'), GRACE_AFTER_SIGINT_MS + GRACE_AFTER_SIGTERM_MS))
+  const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  // A command that cannot be started is told of below.
+  exit.catch(() => undefined)
+  try {
+    await once(child, 'spawn')
+  } finally {
+    // The child has its own copies since it was started.
+    await Promise.all(outputs.map((output) => output.close()))
   }
+  const { pid } = child
+  if (pid === undefined) throw new Error(`${command.file} started without a number`)
+  // Written to by nobody: it ends with this process, and an error of it says nothing more.
+  child.stdin?.on('error', () => undefined)
+  const ladder = new AbortController()
+  const end = () => void endGroup(pid, command.grace ?? GRACE, ladder.signal)
   abort.addEventListener('abort', end, { once: true })
   if (abort.aborted) end()
-  try {
-    for await (const line of child.iterable({ from: 'stdout' })) command.onLine(line)
-    const result = await child
-    if (result.exitCode === undefined && result.signal === undefined) throw result
-    return { exitCode: result.exitCode, signal: result.signal, stderrTail }
-  } finally {
-    abort.removeEventListener('abort', end)
-    timers.forEach(clearTimeout)
-    signalGroup(child.pid, 'SIGKILL')
+  const overLimit = setInterval(() => {
+    const { size } = statSync(command.stdoutFile, { throwIfNoEntry: false }) ?? { size: 0 }
+    if (size > OUTPUT_LIMIT_BYTES) signalGroup(pid, 'SIGKILL')
+  }, 1_000)
+  const ended = exit
+    .then(([exitCode, signal]) => ({ exitCode: exitCode ?? undefined, signal: signal ?? undefined }))
+    .finally(() => {
+      clearInterval(overLimit)
+      abort.removeEventListener('abort', end)
+      ladder.abort()
+      signalGroup(pid, 'SIGKILL')
+    })
+  return { pid, ended }
+}
+
+/** SIGINT, SIGTERM, SIGKILL to a group until nothing of it is left or the signal aborts. */
+export async function endGroup(pid: number, grace: Grace = GRACE, over?: AbortSignal): Promise<void> {
+  for (const [signal, graceMs] of [
+    ['SIGINT', grace.afterSigintMs],
+    ['SIGTERM', grace.afterSigtermMs],
+    ['SIGKILL', GRACE.afterSigtermMs],
+  ] as const) {
+    signalGroup(pid, signal)
+    for (const until = performance.now() + graceMs; performance.now() < until; await pause(POLL_EVERY_MS)) {
+      if (over?.aborted === true || !groupIsAlive(pid)) return
+    }
   }
+}
+
+/** When a process began, as the system tells it: with its number it names one process for ever. Undefined: it is gone. */
+export async function processStart(pid: number): Promise<string | undefined> {
+  if (!isAlive(pid)) return undefined
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  // The 22nd field, in clock ticks since the system's start; the second one, in brackets, may hold blanks.
+  if (stat !== undefined) return stat.slice(stat.lastIndexOf(')')).split(' ')[20]
+  const { stdout } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false, env: { LC_ALL: 'C' } })
+  return stdout?.trim() || undefined
 }
 
 /** Runs a short command to its end and returns what it printed; rejects only when it could not be started. */
 export async function runShort(
-  command: Omit<GroupCommand, 'onLine'> & { readonly input: string },
+  command: Pick<GroupCommand, 'file' | 'args' | 'cwd' | 'env'> & { readonly input: string },
 ): Promise<{ readonly stdout: string; readonly stderr: string }> {
   const { file, args, cwd, env, input } = command
   return await execa(file, [...args], { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false })
@@ -91,12 +141,22 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+function groupIsAlive(pid: number): boolean {
+  try {
+    process.kill(-pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Signals every process of the group that the given process leads; one that is gone already is fine. */
 export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, signal)
   } catch (error) {
-    if (errorCode(error) !== 'ESRCH') throw error
+    // EPERM is what macOS says of a group that ended and that nobody has asked for its exit code yet.
+    if (errorCode(error) !== 'ESRCH' && errorCode(error) !== 'EPERM') throw error
   }
 }

@@ -41,5 +41,15 @@ export const INSTALLATION = (() => {
 
 /** The folder of one run's report, dbt artifacts and scratch files. */
 export function runFolder(workspace: Workspace, workflowId: string, runId: string): string {
-  return path.join(workspace.stateDir, 'runs', workflowId.replaceAll(/[^\w.-]/g, '_'), runId)
+  return path.join(runsFolder(workspace), workflowFolderName(workflowId), runId)
+}
+
+/** `<workflow>/<run>` below it are the folders of runs. */
+export function runsFolder(workspace: Workspace): string {
+  return path.join(workspace.stateDir, 'runs')
+}
+
+/** A workflow id as folder name: scheduled runs have a time with colons in theirs. */
+export function workflowFolderName(workflowId: string): string {
+  return workflowId.replaceAll(/[^\w.-]/g, '_')
 }

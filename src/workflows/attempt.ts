@@ -7,8 +7,15 @@ import {
   sleep,
   type ActivityOptions,
 } from '@temporalio/workflow'
-import { canRetryHelp, describeFailure, type FailureInfo } from '../pipeline/failure.ts'
+import {
+  describeFailure,
+  failureDetail,
+  retriesWorthwhile,
+  type FailureInfo,
+  type FailureType,
+} from '../pipeline/failure.ts'
 import type { Policy } from '../pipeline/policies.ts'
+import type { DbtFailureDetail } from '../pipeline/report.ts'
 
 /** Planning needs no warehouse, so a lost attempt is repeated at once; it can take as long as `dbt parse` does. */
 export const PLANNING: ActivityOptions = {
@@ -20,7 +27,7 @@ export const PLANNING: ActivityOptions = {
 }
 
 export function optionsFor(
-  policy: Policy,
+  policy: Omit<Policy, 'retryDelayMs'>,
   place: { readonly taskQueue: string; readonly activityId: string; readonly summary: string },
 ): ActivityOptions {
   return {
@@ -38,12 +45,27 @@ export function optionsFor(
 const BUSY_WAITS = 30
 const BUSY_WAIT_MS = 10_000
 
+export interface RetryPolicy extends Omit<Policy, 'retryDelayMs'> {
+  /** Null: what the failure itself asks for, doubled each time. */
+  readonly retryDelayMs: number | null
+  /** Failures that are tried again although a retry seldom helps. */
+  readonly retried?: readonly FailureType[]
+}
+
+const USUAL_DELAY = { firstMs: 5_000, maxMs: 300_000 }
+
+function usualDelayMs(error: unknown, failed: number): number {
+  const detail = failureDetail(error) as Partial<DbtFailureDetail> | undefined // the activity's own type
+  const { firstMs, maxMs } = detail?.retryDelay ?? USUAL_DELAY
+  return Math.min(maxMs, firstMs * 2 ** (failed - 1))
+}
+
 /**
  * Does work until it succeeds, fails for good, or has used up its retries. The work gets the number of the attempt,
  * from 1. A lost worker is not counted here: Temporal starts the same activity again.
  */
 export async function attempt<T>(
-  policy: Policy,
+  policy: RetryPolicy,
   work: (attemptNumber: number) => Promise<T>,
   onRetry: (attemptNumber: number, failure: FailureInfo) => void,
 ): Promise<T> {
@@ -63,9 +85,14 @@ export async function attempt<T>(
         continue
       }
       const failed = number - busy
-      if (!canRetryHelp(info.type) || failed > policy.retries) throw error
+      const retries = Math.min(
+        policy.retries,
+        policy.retried?.includes(info.type) ? Infinity : retriesWorthwhile(info.type),
+      )
+      if (failed > retries) throw error
       onRetry(number, info)
-      await sleep(policy.retryDelayMs, { summary: `retry ${failed} of ${policy.retries} after ${info.type}` })
+      const delayMs = policy.retryDelayMs ?? usualDelayMs(error, failed)
+      await sleep(delayMs, { summary: `retry ${failed} of ${retries} after ${info.type}` })
     }
   }
 }

@@ -14,6 +14,7 @@ import { describeFailure, failure, withoutStack } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import type { Outcome, RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
+import { showNodes } from './node-bars.ts'
 import { closeReport, record } from './record.ts'
 import { openRunState, type RunState } from './run-state.ts'
 import { runStep } from './steps.ts'
@@ -34,6 +35,7 @@ export default async function pipeline(request: RunRequest = {}): Promise<RunRep
     const frozen = await planRun({ pipeline: workflowInfo().workflowType, request, runTimeMs: runTimeMs() })
     plan = frozen
     state.begin(frozen)
+    showNodes(frozen, state)
     showOutcome(frozen, 'running')
     if (frozen.obstacle) throw failure(frozen.obstacle.type, frozen.obstacle.message)
     await withinTimeLimit(frozen, () => runSteps(frozen, state))

@@ -22,7 +22,10 @@ export function closeReport(
   const steps = state.steps.filter(({ id }) => id !== RECORD_STEP_ID)
   const finishedAtMs = Date.now()
   const commandOutcome = (command: 'run' | 'test'): Outcome | null => {
-    const planned = plan?.steps.find((step) => step.kind === 'dbt' && step.command === command)
+    const planned = plan?.steps.find(
+      // A build is both.
+      (step) => step.kind === 'dbt' && (step.command === command || step.command === 'build'),
+    )
     const found = steps.find(({ id }) => id === planned?.id)?.state
     return found === undefined || found === 'pending' || found === 'running' ? null : found
   }
@@ -36,6 +39,7 @@ export function closeReport(
     test: commandOutcome('test'),
     steps,
     failure: ended === undefined ? null : describeFailure(ended),
+    takeOver: plan?.takeOver ?? null,
     workflowId: workflowInfo().workflowId,
     runId: workflowInfo().runId,
     startedAt: new Date(startedAtMs).toISOString(),

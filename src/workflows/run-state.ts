@@ -1,6 +1,6 @@
 // The state of a run as it goes: one report per step, shown as current details and answered to the live view.
 import { defineQuery, setCurrentDetails, setHandler } from '@temporalio/workflow'
-import type { PlannedStep, Plan } from '../pipeline/plan.ts'
+import type { PlannedStep, Plan, TakeOver } from '../pipeline/plan.ts'
 import { stepsTable, type RunReport, type StepReport } from '../pipeline/report.ts'
 
 /** What the live view asks for. */
@@ -8,6 +8,7 @@ export interface RunProgress {
   readonly target: string | null
   readonly logicalDate: string | null
   readonly steps: readonly StepReport[]
+  readonly takeOver: TakeOver | null
   /** Once the run is over; a cancelled workflow has no result that could carry it. */
   readonly report: RunReport | null
 }
@@ -31,6 +32,7 @@ export function openRunState(): RunState {
     target: plan?.target ?? null,
     logicalDate: plan?.logicalDate ?? null,
     steps,
+    takeOver: plan?.takeOver ?? null,
     report,
   }))
   return {
@@ -64,6 +66,7 @@ const PENDING = {
   failure: null,
   loads: [],
   dbt: null,
+  dbtProgress: null,
   marts: [],
 } as const
 
@@ -87,5 +90,5 @@ function recordStep(plan: Plan): StepReport {
 function stepTitle(step: PlannedStep): string {
   if (step.kind !== 'dbt') return step.id
   const command = `dbt ${step.command}`
-  return step.id === `dbt-${step.command}` ? command : `${step.id} (${command})`
+  return step.id === `dbt-${step.command.replaceAll(' ', '-')}` ? command : `${step.id} (${command})`
 }

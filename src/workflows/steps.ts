@@ -2,12 +2,12 @@
 import { isCancellation, proxyActivities, sleep, type ActivityInterfaceFor } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import { formatDuration } from '../pipeline/duration.ts'
-import { describeFailure, failure } from '../pipeline/failure.ts'
+import { commandText, DBT_ACTIVITIES } from '../pipeline/dbt-command.ts'
+import { describeFailure, failure, failureDetail } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
-import type { IngestEntry, Plan, PlannedStep } from '../pipeline/plan.ts'
-import type { Policy } from '../pipeline/policies.ts'
-import type { LoadProgress, LoadReport, MartReport, Outcome } from '../pipeline/report.ts'
-import { attempt, optionsFor, PLANNING } from './attempt.ts'
+import type { IngestEntry, Plan, PlannedStep, RunReference } from '../pipeline/plan.ts'
+import type { DbtFailureDetail, LoadProgress, LoadReport, MartReport, Outcome } from '../pipeline/report.ts'
+import { attempt, optionsFor, PLANNING, type RetryPolicy } from './attempt.ts'
 import type { RunState } from './run-state.ts'
 
 type Step<Kind extends PlannedStep['kind']> = Extract<PlannedStep, { kind: Kind }>
@@ -40,7 +40,7 @@ export function contextOf({ pipeline, target, logicalDate, params, warehouse, db
  */
 export function onWarehouse<T>(
   plan: Plan,
-  policy: Policy,
+  policy: RetryPolicy,
   activity: { readonly name: string; readonly summary: string; readonly onRetry: (nextAttempt: number) => void },
   work: (activities: ActivityInterfaceFor<Activities>, attemptNumber: number) => Promise<T>,
 ): Promise<T> {
@@ -130,33 +130,53 @@ function ingestEntry(plan: Plan, step: Step<'ingest'>, entry: IngestEntry, state
   )
 }
 
-/** Tests of severity warn make the step warned. */
+/** Tests of severity warn make the step warned. What a command did is in the state also when it failed. */
 async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<Outcome> {
-  const { command, select, exclude, retries, retryDelayMs, timeoutMs, id } = step
+  const { id, kind: _kind, onFailure: _onFailure, skipped: _skipped, ...work } = step
   const { dbt } = plan.policies
   const policy = {
     ...dbt,
     // The activity keeps the step's time limit itself, so that dbt is ended in order and the failure counts as one.
-    startToCloseMs: timeoutMs + TIME_TO_END_MS,
-    scheduleToCloseMs: dbt.scheduleToCloseMs + timeoutMs,
-    retries,
-    retryDelayMs,
+    startToCloseMs: step.timeoutMs + TIME_TO_END_MS,
+    scheduleToCloseMs: dbt.scheduleToCloseMs + step.timeoutMs,
+    retries: step.retries,
+    retryDelayMs: step.retryDelayMs,
+    ...(step.retryTests ? { retried: ['DbtTestsFailed'] as const } : {}),
   }
   const activity = {
     name: id,
-    summary: [`dbt ${command}`, ...select].join(' '),
+    summary: commandText(step),
     onRetry: (attempts: number) => state.update(id, { attempts }),
   }
-  const report = await onWarehouse(plan, policy, activity, ({ dbtRun, dbtTest }, number) => {
-    const input = {
-      plan: contextOf(plan),
-      step: { id, command, select, exclude, retries, retryDelayMs, timeoutMs },
-      attempt: number,
-    }
-    return command === 'run' ? dbtRun(input) : dbtTest(input)
-  })
-  state.update(id, { dbt: report })
-  return (report.counts['warn'] ?? 0) > 0 ? 'warned' : 'succeeded'
+  const takeOver = takenOverFrom(plan, state)
+  try {
+    const report = await onWarehouse(plan, policy, activity, (activities, number) =>
+      activities[DBT_ACTIVITIES[step.command]]({
+        plan: contextOf(plan),
+        step: { id, ...work },
+        attempt: number,
+        takeOver,
+      }),
+    )
+    state.update(id, { dbt: report, dbtProgress: null })
+    return (report.counts['warn'] ?? 0) > 0 ? 'warned' : 'succeeded'
+  } catch (error) {
+    const detail = failureDetail(error) as Partial<DbtFailureDetail> | undefined // the activity's own type
+    state.update(id, { dbt: detail?.report ?? null, dbtProgress: null })
+    throw error
+  }
+}
+
+/**
+ * The run whose nodes count as done: as long as this one's loads are the very same and no command of it did anything
+ * anew. After that, whatever comes is done afresh.
+ */
+function takenOverFrom({ takeOver }: Plan, { steps }: RunState): RunReference | null {
+  if (takeOver?.kind !== 'nodes') return null
+  const loads = steps.flatMap((step) => step.loads.flatMap(({ report }) => report ?? []))
+  const sameLoads = loads.every(({ status, loadId }) => status !== 'loaded' && takeOver.loadIds.includes(loadId))
+  const idle = steps.every(({ dbt }) => dbt === null || dbt.total === dbt.takenOver)
+  return sameLoads && idle ? takeOver.of : null
 }
 
 /** A mart that FAILED fails the step, after all of them were looked at. */

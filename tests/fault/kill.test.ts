@@ -1,13 +1,12 @@
 // A worker that is killed (SIGKILL, nothing is cleaned up) at the worst moments: the run finishes, no row is lost or doubled.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { Client, Connection } from '@temporalio/client'
-import { execa } from 'execa'
 import { expect, inject, test } from 'vitest'
 import { DEFAULT_POLICIES, type Policies } from '../../src/pipeline/policies.ts'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { startWorkerProcess, taskQueueOf } from '../support/cli.ts'
+import { processesNaming } from '../support/dbt-run.ts'
 import { truthOf } from '../support/truth.ts'
 import { queryCount } from '../support/warehouse.ts'
 import { makeWorkspace } from '../support/workspace.ts'
@@ -79,13 +78,3 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => POINTS))(
     )
   },
 )
-
-/** Command lines of processes that work on a folder; a dbt that ends on its own is given a moment. */
-async function processesNaming(folder: string): Promise<string[]> {
-  for (let tries = 0; ; tries++) {
-    const { stdout } = await execa('ps', ['-eo', 'pid,args'])
-    const found = stdout.split('\n').filter((line) => line.includes(folder) && !line.includes('ps -eo'))
-    if (found.length === 0 || tries === 20) return found
-    await pause(250)
-  }
-}

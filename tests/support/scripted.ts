@@ -4,6 +4,8 @@ import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@t
 import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
 import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
+import { BAR_ACTIVITIES } from '../../src/activities/node-bars.ts'
+import { DBT_ACTIVITIES } from '../../src/pipeline/dbt-command.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import type { Plan, PlannedStep } from '../../src/pipeline/plan.ts'
 import { ingestEntry } from './ingest-entry.ts'
@@ -63,7 +65,15 @@ export async function runScripted(plan: Plan, activities: Partial<Activities>): 
   }
 }
 
-export const dbtReport: DbtReport = { command: 'run', invocationId: 'i', counts: { success: 2 }, total: 2, nodes: [] }
+export const dbtReport: DbtReport = {
+  command: 'run',
+  invocationId: 'i',
+  counts: { success: 2 },
+  total: 2,
+  takenOver: 0,
+  nodes: [],
+  marts: null,
+}
 
 export const loadReport: LoadReport = {
   loadId: 'l',
@@ -84,15 +94,19 @@ export const loadReport: LoadReport = {
 }
 
 function succeeding(plan: Plan): Activities {
-  return {
+  const activities = {
     planRun: async () => plan,
     findFiles: async () => 1,
     ingestTable: async () => loadReport,
-    dbtRun: async () => dbtReport,
+    ...Object.fromEntries(
+      Object.entries(DBT_ACTIVITIES).map(([command, name]) => [name, async () => ({ ...dbtReport, command })]),
+    ),
     dbtTest: async () => ({ ...dbtReport, command: 'test', counts: { pass: 2 } }),
+    ...BAR_ACTIVITIES,
     validateMarts: async () => [],
     recordRefresh: async () => undefined,
   }
+  return activities as unknown as Activities // fromEntries forgets the names of the commands
 }
 
 const FAST = { heartbeatMs: 2_000, lostWorkerDelayMs: 100, retryDelayMs: 100 } as const
@@ -108,7 +122,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     logicalDate: '2026-11-18',
     params: {},
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
-    dbt: { projectDir: 'dbt', profilesDir: 'dbt' },
+    dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
     steps,
     timeoutMs: 60_000,
     policies: {
@@ -118,6 +132,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
       record: { ...record, ...FAST },
     },
     searchAttributes: true,
+    takeOver: null,
     obstacle: null,
     ...change,
   }
@@ -135,8 +150,10 @@ export function dbtStep(
     command,
     select: [],
     exclude: [],
+    options: {},
     retries: 0,
     retryDelayMs: 100,
+    retryTests: false,
     timeoutMs: 60_000,
     ...change,
   }

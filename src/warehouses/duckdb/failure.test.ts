@@ -1,11 +1,11 @@
 // DuckDB's error texts, met on the real thing, and what they mean here.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { failure } from '../../pipeline/failure.ts'
 import { openEngine, quoteText } from '../../platform/duckdb.ts'
-import { runInGroup } from '../../platform/subprocess.ts'
+import { startGroup } from '../../platform/subprocess.ts'
 import { INSTALLATION } from '../../platform/workspace.ts'
 import { asDuckdbFailure } from './failure.ts'
 
@@ -31,14 +31,15 @@ async function attachFailure(file: string) {
 test('a file that another process holds is busy, and another try can help', async () => {
   const file = path.join(folder, 'held.duckdb')
   const program = 'import duckdb, sys; held = duckdb.connect(sys.argv[1]); print("open", flush=True); sys.stdin.read()'
-  const { promise: isOpen, resolve: opened } = Promise.withResolvers<void>()
   const stop = new AbortController()
-  const holder = runInGroup(
-    { file: INSTALLATION.python, args: ['-c', program, file], cwd: folder, env: {}, onLine: () => opened() },
+  const stdoutFile = path.join(folder, 'held.out')
+  const outputs = { stdoutFile, stderrFile: path.join(folder, 'held.err') }
+  const holder = await startGroup(
+    { file: INSTALLATION.python, args: ['-c', program, file], cwd: folder, env: {}, ...outputs },
     stop.signal,
   )
   try {
-    await isOpen
+    await vi.waitFor(async () => expect(await readFile(stdoutFile, 'utf8')).toBe('open\n'), 10_000)
 
     expect(await attachFailure(file)).toMatchObject({
       type: 'WarehouseBusy',
@@ -48,7 +49,7 @@ test('a file that another process holds is busy, and another try can help', asyn
     })
   } finally {
     stop.abort()
-    await holder
+    await holder.ended
   }
 })
 

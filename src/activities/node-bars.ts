@@ -1,0 +1,198 @@
+// The activity's side of the bars in Temporal's timeline: tells the workflow which nodes began, and ends their bars.
+import { activityInfo, CompleteAsyncError, Context } from '@temporalio/activity'
+import { ActivityNotFoundError, ApplicationFailure, type Client } from '@temporalio/client'
+import { setTimeout as pause } from 'node:timers/promises'
+import { isGood, type LedgerChange, type LedgerNode } from '../dbt/ledger.ts'
+import {
+  BAR_TYPES,
+  BARS_FOR_FAILURES,
+  MAX_BARS,
+  type BarNode,
+  type BarType,
+  type NodesSignal,
+} from '../pipeline/node-bars.ts'
+import type { DbtProgress } from '../pipeline/report.ts'
+import { formatDuration } from '../pipeline/duration.ts'
+
+/** Bars as activities: what they stand for is done elsewhere. */
+export const BAR_ACTIVITIES = Object.fromEntries(
+  BAR_TYPES.map((type) => [
+    type,
+    async () => {
+      throw new CompleteAsyncError()
+    },
+  ]),
+) as unknown as Record<BarType, () => Promise<void>> // Object.fromEntries forgets the names of its keys
+
+export interface NodeBars {
+  /** To be told each change of the ledger. */
+  change(change: NonNullable<LedgerChange>): void
+  /** Sends what is left and ends every bar; takes at most some seconds and never throws. */
+  finish(): Promise<void>
+}
+
+/** One signal a second at first, then fewer: a command of hours must not fill the history. */
+const FIRST_PAUSE_MS = 1_000
+const PAUSES_PER_DURATION = 60
+const PAUSES_WITHOUT_NEWS = 10
+
+const FINISH_WITHIN_MS = 5_000
+const RETRY_EVERY_MS = 100
+const MAX_MESSAGE_CHARS = 500
+
+/** For the dbt command whose activity this is; `attempt` numbers its attempts in the run, `progress` is asked when sent. */
+export function openNodeBars(step: string, attempt: string, shown: boolean, progress: () => DbtProgress): NodeBars {
+  const { client } = Context.current()
+  const execution = workflowOf()
+  const began: BarNode[] = []
+  const ended: { readonly bar: BarNode; readonly node: LedgerNode }[] = []
+  const open = new Map<string, { readonly bar: BarNode; readonly node: LedgerNode }>()
+  const startedAtMs = performance.now()
+  let count = 0
+  const over = new AbortController()
+  let news = true
+  let lastSentMs = Number.NEGATIVE_INFINITY
+
+  const openBar = (node: LedgerNode, limit: number): BarNode | undefined => {
+    const type = barType(node)
+    if (!shown || type === undefined || count >= limit) return undefined
+    count++
+    const bar = { activityId: `${step}/${attempt}/${node.uniqueId}`, type, name: node.name }
+    began.push(bar)
+    return bar
+  }
+
+  const send = async () => {
+    lastSentMs = performance.now()
+    news = false
+    const signal: NodesSignal = { step, began: began.splice(0), progress: progress() }
+    const closing = ended.splice(0)
+    // Neither may harm the command: the bars are for people to look at.
+    await client.workflow
+      .getHandle(execution.workflowId, execution.runId)
+      .signal('nodes', signal)
+      .catch(() => undefined)
+    await Promise.all(closing.map(({ bar, node }) => closeBar(client, execution, bar, node)))
+  }
+
+  const sending = (async () => {
+    while (!over.signal.aborted) {
+      await pause(RETRY_EVERY_MS)
+      const nowMs = performance.now()
+      const pauseMs = Math.max(FIRST_PAUSE_MS, (nowMs - startedAtMs) / PAUSES_PER_DURATION)
+      // Bars are never late; without any news only the clock has gone on.
+      const dueMs = began.length + ended.length > 0 ? FIRST_PAUSE_MS : news ? pauseMs : pauseMs * PAUSES_WITHOUT_NEWS
+      if (nowMs - lastSentMs >= dueMs) await send()
+    }
+  })()
+
+  return {
+    change({ kind, node }) {
+      news = true
+      if (kind === 'started') {
+        const isTest = barType(node) === 'test'
+        const bar = isTest ? undefined : openBar(node, MAX_BARS - BARS_FOR_FAILURES)
+        if (bar !== undefined) open.set(node.uniqueId, { bar, node })
+        return
+      }
+      const isSkipped = node.result?.status === 'skipped'
+      const known = open.get(node.uniqueId)?.bar
+      open.delete(node.uniqueId)
+      const unsent = known === undefined ? -1 : began.indexOf(known)
+      // dbt lets a skipped node begin, too; red, its bar would look like one that failed.
+      if (isSkipped && unsent !== -1) {
+        began.splice(unsent, 1)
+        count--
+        return
+      }
+      const bar = known ?? (isGood(node) || isSkipped ? undefined : openBar(node, MAX_BARS))
+      if (bar !== undefined) ended.push({ bar, node })
+    },
+    async finish() {
+      over.abort()
+      ended.push(...open.values())
+      open.clear()
+      const finishing = sending.then(send)
+      await Promise.race([finishing, pause(FINISH_WITHIN_MS, undefined, { ref: false })])
+    },
+  }
+}
+
+/** Ends the bars that attempts of the step before this one left open: their worker died, or was taken for dead. */
+export async function endLeftBars(step: string): Promise<void> {
+  const { client } = Context.current()
+  const execution = workflowOf()
+  const { raw } = await client.workflow.getHandle(execution.workflowId, execution.runId).describe()
+  const left = (raw.pendingActivities ?? []).flatMap(({ activityId, activityType }) =>
+    typeof activityId === 'string' &&
+    activityId.startsWith(`${step}/`) &&
+    BAR_TYPES.some((type) => type === activityType?.name)
+      ? [activityId]
+      : [],
+  )
+  await Promise.all(
+    left.map((activityId) =>
+      client.activity
+        .fail(
+          { ...execution, activityId },
+          nodeFailure('WorkerLost', 'its worker was lost; it goes on in the next attempt'),
+        )
+        .catch(() => undefined),
+    ),
+  )
+}
+
+/** A bar that has not begun yet is not found: it is asked for again for a while. */
+async function closeBar(
+  client: Client,
+  execution: { readonly workflowId: string; readonly runId: string },
+  { activityId }: BarNode,
+  node: LedgerNode,
+): Promise<void> {
+  const id = { ...execution, activityId }
+  for (const until = performance.now() + FINISH_WITHIN_MS; performance.now() < until; await pause(RETRY_EVERY_MS)) {
+    try {
+      if (isGood(node)) await client.activity.complete(id, nodeResult(node))
+      else await client.activity.fail(id, badResult(node))
+      return
+    } catch (error) {
+      if (!(error instanceof ActivityNotFoundError)) return
+    }
+  }
+}
+
+/** What the timeline shows when a bar is clicked. */
+function nodeResult({ result, attempt }: LedgerNode): Record<string, unknown> {
+  if (result === undefined) return {}
+  const { status, durationMs, rows, bytes, message } = result
+  return {
+    status,
+    took: formatDuration(durationMs),
+    ...(rows === null ? {} : { rows }),
+    ...(bytes === null ? {} : { bytes }),
+    ...(attempt > 1 ? { attempt } : {}),
+    ...(message === '' ? {} : { message: message.slice(0, MAX_MESSAGE_CHARS) }),
+  }
+}
+
+function badResult({ result }: LedgerNode): ApplicationFailure {
+  if (result === undefined) return nodeFailure('Interrupted', 'dbt ended before it did')
+  return nodeFailure(result.status, result.message || result.status)
+}
+
+function nodeFailure(type: string, message: string): ApplicationFailure {
+  const failure = ApplicationFailure.create({ type, message: message.slice(0, MAX_MESSAGE_CHARS), nonRetryable: true })
+  failure.stack = ''
+  return failure
+}
+
+function barType({ resourceType }: LedgerNode): BarType | undefined {
+  if (resourceType === 'unit_test') return 'test'
+  return BAR_TYPES.find((type) => type === resourceType)
+}
+
+function workflowOf(): { readonly workflowId: string; readonly runId: string } {
+  const { workflowExecution } = activityInfo()
+  if (workflowExecution === undefined) throw new Error('dbt runs as part of a workflow')
+  return workflowExecution
+}

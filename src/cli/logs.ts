@@ -1,0 +1,168 @@
+// `millrace logs RUN`: what a run's log says, to its end or as it grows. Reads the run's folder, so it needs no server.
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
+import { failure } from '../pipeline/failure.ts'
+import { listPipelines } from '../pipeline/load.ts'
+import { didYouMean } from '../pipeline/near-match.ts'
+import type { RunReport } from '../pipeline/report.ts'
+import { listRunFolders, REPORT_FILE, type RunFolder } from '../platform/run-folders.ts'
+import { readRunLog, type RunEvent, type RunEventLevel } from '../platform/run-log.ts'
+import { runsFolder, workflowFolderName, type Workspace } from '../platform/workspace.ts'
+import type { Cli } from './cli.ts'
+import { abortOnSignal } from './signals.ts'
+import { color, pad, say, sayError } from './terminal.ts'
+
+export interface LogsFlags {
+  readonly follow: boolean
+  readonly step?: string
+  readonly json: boolean
+  readonly tail?: string
+}
+
+const LOOK_EVERY_MS = 300
+const STEP_WIDTH = 12
+
+/** Exit code 0 as well when Ctrl+C ends the following: the run's outcome is told by the log, not by the code. */
+export async function logsCommand({ workspace }: Cli, given: string, flags: LogsFlags): Promise<number> {
+  const tail = tailOf(flags)
+  const abort = flags.follow ? abortOnSignal() : AbortSignal.abort()
+  const folder = await findRun(workspace, given, abort)
+  if (folder === undefined) return 0
+  if (!flags.json) sayError(color.dim(path.relative(process.cwd(), folder)))
+
+  const isChosen = ({ step }: RunEvent) => flags.step === undefined || step === flags.step
+  let passOver = tail === undefined ? 0 : (await count(readRunLog(folder), isChosen)) - tail
+  const steps = new Set<string>()
+  for await (const event of readRunLog(folder, () => abort.aborted || hasEnded(folder))) {
+    steps.add(event.step)
+    if (!isChosen(event) || passOver-- > 0) continue
+    say(...(flags.json ? [JSON.stringify(event)] : eventLines(event)))
+  }
+  if (flags.follow && abort.aborted) return 0
+  if (steps.size === 0) sayError('its log is empty')
+  else if (flags.step !== undefined && !steps.has(flags.step)) throw stepUnknown(flags.step, [...steps])
+  return 0
+}
+
+/** Also when the folder was removed meanwhile: no report will come. */
+function hasEnded(folder: string): boolean {
+  return existsSync(path.join(folder, REPORT_FILE)) || !existsSync(folder)
+}
+
+function tailOf({ tail }: LogsFlags): number | undefined {
+  if (tail === undefined) return undefined
+  if (/^\d{1,9}$/.test(tail)) return Number(tail)
+  throw failure('RequestInvalid', `--tail '${tail}' is not a number of lines`)
+}
+
+async function count<T>(items: AsyncIterable<T>, isChosen: (item: T) => boolean): Promise<number> {
+  let found = 0
+  for await (const item of items) if (isChosen(item)) found++
+  return found
+}
+
+function stepUnknown(step: string, steps: readonly string[]) {
+  return failure(
+    'RequestInvalid',
+    `step '${step}' has no line in this run${didYouMean(step, steps)}; steps that have: ${steps.join(', ')}`,
+  )
+}
+
+const LEVEL_COLORS: Record<RunEventLevel, (text: string) => string> = {
+  debug: color.dim,
+  info: (text) => text,
+  warn: color.yellow,
+  error: color.red,
+}
+
+function eventLines({ at, step, level, text }: RunEvent): string[] {
+  const paint = LEVEL_COLORS[level]
+  const [first = '', ...rest] = stripVTControlCharacters(text).trimEnd().split(/\r?\n/)
+  const head = `${color.dim(at.slice('2026-11-18T'.length, '2026-11-18T00:00:00'.length))}  ${pad(step, STEP_WIDTH)}`
+  const indent = ' '.repeat(`00:00:00  ${pad(step, STEP_WIDTH)}`.length)
+  return [head + paint(first), ...rest.map((line) => indent + paint(line))]
+}
+
+/**
+ * The folder that is meant. Until the signal aborts, a run that may still begin is waited for; undefined when it aborts
+ * meanwhile. Fails with RequestInvalid for a name that means no run here, or several.
+ */
+async function findRun(workspace: Workspace, given: string, abort: AbortSignal): Promise<string | undefined> {
+  const pipelines = await listPipelines(workspace.pipelinesDir)
+  for (let waited = false; ; waited = true) {
+    const runs = await listRunFolders(workspace)
+    const chosen = await newest(await runsMeant(runs, pipelines, given))
+    if (chosen !== undefined) return chosen.folder
+    if (waited && abort.aborted) return undefined
+    const isPipeline = pipelines.includes(given)
+    const near = isPipeline ? '' : didYouMean(given, [...pipelines, ...runs.map(({ workflow }) => workflow)])
+    const mayBegin = isPipeline || pipelines.some((pipeline) => isIdOf(pipeline, given))
+    if (abort.aborted || !mayBegin) throw runUnknown(workspace, given, isPipeline, near)
+    if (!waited) sayError(`no run '${given}' is here yet${near}: waiting for a worker of this workspace to begin it`)
+    await pause(LOOK_EVERY_MS, undefined, { signal: abort }).catch(() => undefined)
+  }
+}
+
+/** Those of this very workflow id, else of this pipeline, else of the one workflow id that begins so. */
+async function runsMeant(
+  runs: readonly RunFolder[],
+  pipelines: readonly string[],
+  given: string,
+): Promise<readonly RunFolder[]> {
+  const asFolder = workflowFolderName(given)
+  const exact = runs.filter(({ workflow }) => workflow === asFolder)
+  if (exact.length > 0) return exact
+  if (pipelines.includes(given)) {
+    const owners = await Promise.all(runs.map((run) => pipelineOf(run, pipelines)))
+    return runs.filter((_run, index) => owners[index] === given)
+  }
+  const begunSo = runs.filter(({ workflow }) => workflow.startsWith(asFolder))
+  const workflows = [...new Set(begunSo.map(({ workflow }) => workflow))]
+  if (workflows.length > 1) {
+    const shown = [...workflows.slice(0, 5), ...(workflows.length > 5 ? ['…'] : [])].join(', ')
+    throw failure('RequestInvalid', `${workflows.length} runs begin with '${given}': ${shown}; write more of one`)
+  }
+  return begunSo
+}
+
+/** As its report says. One that goes on has only its id: the longest name counts, or `daily` would own `daily-eu`'s. */
+async function pipelineOf(run: RunFolder, pipelines: readonly string[]): Promise<string | undefined> {
+  if (run.ended) {
+    try {
+      const { pipeline } = JSON.parse(await readFile(path.join(run.folder, REPORT_FILE), 'utf8')) as Partial<RunReport>
+      return pipeline
+    } catch {
+      // Not a report of ours, or just removed: its name has to do.
+    }
+  }
+  return pipelines.filter((name) => isIdOf(name, run.workflow)).sort((a, b) => b.length - a.length)[0]
+}
+
+/** Started by hand `<pipeline>-<target>-…` (start-run.ts), by a schedule `<pipeline>.<schedule>-…` (schedules/desired.ts). */
+function isIdOf(pipeline: string, workflow: string): boolean {
+  return workflow.startsWith(`${pipeline}-`) || workflow.startsWith(`${pipeline}.`)
+}
+
+/** The one that began last. */
+async function newest(runs: readonly RunFolder[]): Promise<RunFolder | undefined> {
+  const began = await Promise.all(runs.map(async (run) => ({ run, atMs: await beganAtMs(run) })))
+  return began.sort((a, b) => b.atMs - a.atMs)[0]?.run
+}
+
+async function beganAtMs({ folder, touchedAtMs }: RunFolder): Promise<number> {
+  for await (const { at } of readRunLog(folder)) return Date.parse(at) || touchedAtMs
+  return touchedAtMs
+}
+
+function runUnknown(workspace: Workspace, given: string, isPipeline: boolean, near: string) {
+  const place = path.relative(process.cwd(), runsFolder(workspace))
+  const what = isPipeline ? `pipeline '${given}' has no run` : `there is no run '${given}'`
+  return failure(
+    'RequestInvalid',
+    `${what} in ${place}${near}; a run's log is on the machine whose worker ran it: look there, or ask the server: ` +
+      `npx millrace follow ${isPipeline ? 'ID' : given}`,
+  )
+}

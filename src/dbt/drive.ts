@@ -1,0 +1,161 @@
+// Drives one attempt of a dbt command: finds what is missing, has dbt do just that, keeps the books, judges.
+import path from 'node:path'
+import { DBT_RULES, type DbtCommand } from '../pipeline/dbt-command.ts'
+import type { DbtProgress, DbtReport, DoneSet } from '../pipeline/report.ts'
+import type { Grace } from '../platform/subprocess.ts'
+import { keepArtifacts } from './artifacts.ts'
+import { runDbt, type DbtEvidence, type DbtPlace, type DbtWatcher, type Resume } from './command.ts'
+import { classify, FAILURE_CLASSES } from './failure-class.ts'
+import type { DbtLauncher } from './launch.ts'
+import { emptyLedger, isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
+import { martsAfterFailure } from './marts.ts'
+import type { Manifest } from './manifest.ts'
+import type { UsualTimes } from './node-times.ts'
+import { packDone, progressOf } from './progress.ts'
+import { countAttempts, doneNodes, prepareRetry, resumeByName, writeLedger, type EarlierAttempts } from './resume.ts'
+import { judge, makeReport, mergedNodes, reportTakenOver } from './verdict.ts'
+
+/** One attempt of a command. Folders are absolute. */
+export interface DriveTask {
+  readonly place: DbtPlace
+  readonly command: DbtCommand
+  readonly manifest: Manifest
+  /** Unique ids of what the command is to do. */
+  readonly selected: readonly string[]
+  readonly earlier: EarlierAttempts
+  readonly usual: UsualTimes
+  /** Which marts to speak of when nodes fail; all last models where it names none. */
+  readonly marts: readonly string[]
+  /** Of this attempt alone. */
+  readonly outputDir: string
+  readonly runDir: string
+  readonly runLabel: string
+  readonly grace?: Grace
+}
+
+export interface Drive {
+  progress(): DbtProgress
+  /** For a worker on another machine: our folders are not there. */
+  doneSet(): DoneSet
+  /**
+   * Does what is missing and returns the report; `interrupted` when the signal aborted before dbt was done. Throws the
+   * failure that fits otherwise, with the report in its details.
+   */
+  run(watcher: DbtWatcher, abort: AbortSignal, launch?: DbtLauncher): Promise<Driven>
+}
+
+export interface Driven {
+  readonly report: DbtReport
+  readonly interrupted: boolean
+  /** Nodes that this very attempt finished, and how long it took. */
+  readonly nodes: readonly LedgerNode[]
+  readonly durationMs: number
+}
+
+export function openDrive(task: DriveTask): Drive {
+  const { command, earlier, selected, usual } = task
+  const doneIds = DBT_RULES[command.command].resumable ? doneNodes(earlier, selected) : []
+  const done = doneIds.flatMap((id) => earlier.nodes.get(id) ?? [])
+  let ledger: DbtLedger = emptyLedger()
+
+  const isDone = (id: string) => {
+    const node = ledger.nodes.get(id) ?? earlier.nodes.get(id)
+    return node !== undefined && isGood(node)
+  }
+
+  const attempt = async (
+    resume: Resume | undefined,
+    watcher: DbtWatcher,
+    abort: AbortSignal,
+    launch: DbtLauncher | undefined,
+  ): Promise<DbtEvidence> => {
+    const invocation = { ...task.place, command, outputDir: task.outputDir, runLabel: task.runLabel }
+    const evidence = await runDbt(
+      {
+        ...invocation,
+        ...(resume === undefined ? {} : { resume }),
+        ...(task.grace === undefined ? {} : { grace: task.grace }),
+      },
+      {
+        ...watcher,
+        onStart(started) {
+          ledger = started
+          watcher.onStart?.(started)
+        },
+      },
+      abort,
+      launch,
+    )
+    countAttempts(evidence.ledger, earlier.nodes)
+    return evidence
+  }
+
+  return {
+    progress: () => progressOf(ledger, done, selected, usual, Date.now()),
+    doneSet: () => packDone(selected, isDone),
+    async run(watcher, abort, launch) {
+      const startedAtMs = performance.now()
+      const todo = missingNodes(task, done)
+      if (todo?.length === 0) {
+        const nodes = [...earlier.nodes.values()]
+        await writeLedger(path.dirname(task.outputDir), { startedAt: earlier.startedAt, success: true, nodes })
+        return { report: reportTakenOver(command.command, done), interrupted: false, nodes: [], durationMs: 0 }
+      }
+      const state = path.join(task.outputDir, 'state')
+      const nodes = { todo: todo ?? [], done: doneIds }
+      const retry =
+        todo === undefined ? undefined : await prepareRetry(state, command, task.place, nodes, earlier.startedAt)
+      let evidence = await attempt(retry, watcher, abort, launch)
+      if (todo !== undefined && !abort.aborted && cannotRetry(evidence)) {
+        evidence = await attempt(resumeByName(task.manifest, todo), watcher, abort, launch)
+      }
+      await keepBooks(task, evidence)
+      const standing = {
+        done,
+        todo,
+        martsAfter: (all: readonly LedgerNode[]) => martsAfterFailure(task.manifest, all, task.marts),
+      }
+      const interrupted = abort.aborted
+      return {
+        report: interrupted ? makeReport(evidence, standing) : judge(evidence, standing),
+        interrupted,
+        nodes: [...evidence.ledger.nodes.values()],
+        durationMs: performance.now() - startedAtMs,
+      }
+    },
+  }
+}
+
+/**
+ * Undefined: the whole command, because nothing of it is done. Where all nodes are done but hooks behind the last one may
+ * not have run (grants, say), the quickest is done once more: dbt runs hooks only with a node.
+ */
+function missingNodes({ earlier, selected, manifest }: DriveTask, done: readonly LedgerNode[]): string[] | undefined {
+  if (done.length === 0) return undefined
+  const finished = new Set(done.map(({ uniqueId }) => uniqueId))
+  const todo = selected.filter((id) => !finished.has(id))
+  if (todo.length > 0 || !manifest.hasEndHooks || earlier.hooksDone) return todo
+  const [quickest] = done.toSorted((a, b) => (a.result?.durationMs ?? 0) - (b.result?.durationMs ?? 0))
+  return quickest === undefined ? [] : [quickest.uniqueId]
+}
+
+/** dbt did not take our account of what is done: an older or newer one reads it otherwise. */
+function cannotRetry({ exit, ledger, stderrTail }: DbtEvidence): boolean {
+  if (exit.exitCode === 0 || exit.signal !== undefined || ledger.nodes.size > 0) return false
+  return FAILURE_CLASSES[classify(`${ledger.errors.join('\n')}\n${stderrTail}`)].retry !== 'yes'
+}
+
+/** The ledger before anything is removed: it is what the next attempt goes by. */
+async function keepBooks(
+  { command, place, earlier, outputDir, runDir }: DriveTask,
+  { ledger }: DbtEvidence,
+): Promise<void> {
+  const nodes = [...ledger.nodes.values()]
+  await writeLedger(outputDir, { startedAt: ledger.startedAt, success: ledger.success, nodes })
+  await writeLedger(path.dirname(outputDir), {
+    startedAt: ledger.startedAt,
+    success: ledger.success,
+    nodes: mergedNodes(ledger.nodes, [...earlier.nodes.values()]),
+  })
+  await keepArtifacts(command.command, outputDir, runDir, nodes, place.redactKnown)
+}

@@ -1,0 +1,186 @@
+// Exact resume: which nodes of a command are done, and how dbt is made to do just the others.
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { DbtCommand, DbtOptions } from '../pipeline/dbt-command.ts'
+import { errorCode, writeFileAtomically } from '../platform/files.ts'
+import { readAbandonedEvents, type DbtPlace, type Resume } from './command.ts'
+import { endLeftover } from './launch.ts'
+import { isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
+import type { Manifest } from './manifest.ts'
+
+/** What the attempts before this one did, in their order. */
+export interface EarlierAttempts {
+  /** The latest word on each node. */
+  readonly nodes: ReadonlyMap<string, LedgerNode>
+  /** When the first of them began: microbatch models go by it. */
+  readonly startedAt: string | undefined
+  /** Hooks at the command's end have run since the last node was done. */
+  readonly hooksDone: boolean
+}
+
+/** An account in the folder of an attempt, once its dbt has ended, and in the step's: what all its attempts came to. */
+export interface AttemptLedger {
+  readonly startedAt: string | undefined
+  readonly success: boolean | undefined
+  readonly nodes: readonly LedgerNode[]
+}
+
+const LEDGER_FILE = 'ledger.json'
+
+export async function writeLedger(folder: string, ledger: AttemptLedger): Promise<void> {
+  await writeFileAtomically(path.join(folder, LEDGER_FILE), `${JSON.stringify(ledger, null, 1)}\n`)
+}
+
+/**
+ * Reads the attempts in a step's folder, after making sure that nothing of them lives. The events of an attempt whose
+ * worker died were written by dbt itself, so they are complete.
+ */
+export async function earlierAttempts(stepDir: string, redact: (text: string) => string): Promise<EarlierAttempts> {
+  const nodes = new Map<string, LedgerNode>()
+  let startedAt: string | undefined
+  let hooksDone = false
+  const add = (ledger: AttemptLedger) => {
+    startedAt ??= ledger.startedAt
+    hooksDone = ledger.success !== undefined
+    for (const node of ledger.nodes) {
+      // Skipped is what was not begun: it takes back nothing.
+      if (node.result?.status !== 'skipped' || !nodes.has(node.uniqueId)) nodes.set(node.uniqueId, node)
+    }
+  }
+  const known = await readLedger(stepDir)
+  if (known !== undefined) add(known)
+  for (const attemptDir of await attemptDirs(stepDir)) {
+    await endLeftover(attemptDir)
+    const ledger = (await readLedger(attemptDir)) ?? (await abandonedLedger(attemptDir, nodes, redact))
+    if (ledger !== undefined) add(ledger)
+  }
+  return { nodes, startedAt, hooksDone }
+}
+
+/** Folders `1.1`, `1.2`, `2.1`: number of the command's attempt, and of Temporal's attempts at that. */
+async function attemptDirs(stepDir: string): Promise<string[]> {
+  const names = await readdir(stepDir).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  })
+  const numbered = names.flatMap((name) => {
+    const [, command, activity] = /^(\d+)\.(\d+)$/.exec(name) ?? []
+    return command === undefined ? [] : { name, command: Number(command), activity: Number(activity) }
+  })
+  return numbered
+    .toSorted((a, b) => a.command - b.command || a.activity - b.activity)
+    .map(({ name }) => path.join(stepDir, name))
+}
+
+async function readLedger(attemptDir: string): Promise<AttemptLedger | undefined> {
+  try {
+    return JSON.parse(await readFile(path.join(attemptDir, LEDGER_FILE), 'utf8')) as AttemptLedger
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function abandonedLedger(
+  attemptDir: string,
+  before: ReadonlyMap<string, LedgerNode>,
+  redact: (text: string) => string,
+): Promise<AttemptLedger | undefined> {
+  const found = await readAbandonedEvents(attemptDir, redact)
+  if (found === undefined) return undefined
+  countAttempts(found, before)
+  const ledger = { startedAt: found.startedAt, success: found.success, nodes: [...found.nodes.values()] }
+  await writeLedger(attemptDir, ledger)
+  return ledger
+}
+
+/** How often each node was begun in its step: dbt itself knows of one invocation only. */
+export function countAttempts(ledger: DbtLedger, before: ReadonlyMap<string, LedgerNode>): void {
+  for (const [id, node] of ledger.nodes) {
+    const times = before.get(id)?.attempt ?? 0
+    if (times > 0) ledger.nodes.set(id, { ...node, attempt: times + 1 })
+  }
+}
+
+/** Unique ids that are done, of those selected. */
+export function doneNodes(earlier: Pick<EarlierAttempts, 'nodes'>, selected: readonly string[]): string[] {
+  return selected.filter((id) => {
+    const node = earlier.nodes.get(id)
+    return node !== undefined && isGood(node)
+  })
+}
+
+/**
+ * Fills a folder by which `dbt retry --state` does the nodes of `todo` and no others: a run_results.json of version 6 in
+ * which they are skipped and the rest succeeded. The form is that of dbt-core 1.12 (artifacts/schemas/run/v5, task/retry.py).
+ */
+export async function prepareRetry(
+  stateDir: string,
+  command: DbtCommand,
+  place: Pick<DbtPlace, 'target'>,
+  nodes: { readonly todo: readonly string[]; readonly done: readonly string[] },
+  startedAt: string | undefined,
+): Promise<Resume> {
+  const at = startedAt ?? new Date().toISOString()
+  const result = (uniqueId: string, status: string) => ({
+    status,
+    timing: [],
+    thread_id: 'main',
+    execution_time: 0,
+    adapter_response: {},
+    message: null,
+    failures: null,
+    unique_id: uniqueId,
+    compiled: null,
+    compiled_code: null,
+    relation_name: null,
+    batch_results: null,
+  })
+  const runResults = {
+    metadata: {
+      dbt_schema_version: 'https://schemas.getdbt.com/dbt/run-results/v6.json',
+      dbt_version: '1.12.0',
+      generated_at: at,
+      invocation_id: null,
+      invocation_started_at: at,
+      env: {},
+    },
+    results: [
+      ...nodes.done.map((id) => result(id, id.startsWith('test.') ? 'pass' : 'success')),
+      ...nodes.todo.map((id) => result(id, 'skipped')),
+    ],
+    elapsed_time: 0,
+    args: {
+      which: command.command,
+      target: place.target,
+      log_format: 'json',
+      log_level: 'debug',
+      log_level_file: 'none',
+      use_colors: false,
+      send_anonymous_usage_stats: false,
+      ...retryArgs(command.options),
+    },
+  }
+  await writeFileAtomically(path.join(stateDir, 'run_results.json'), JSON.stringify(runResults))
+  return { kind: 'dbt retry', stateDir }
+}
+
+/** Options as dbt stores them in its artifact. */
+function retryArgs(options: DbtOptions): Record<string, unknown> {
+  return {
+    ...(options.fullRefresh === true ? { full_refresh: true } : {}),
+    ...(options.failFast === true ? { fail_fast: true } : {}),
+    ...(options.storeFailures === true ? { store_failures: true } : {}),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.vars === undefined ? {} : { vars: options.vars }),
+    ...(options.eventTime === undefined
+      ? {}
+      : { event_time_start: options.eventTime.start, event_time_end: options.eventTime.end }),
+  }
+}
+
+/** The same by name, for a dbt that cannot retry: each node by its own address, tests only where they are named. */
+export function resumeByName(manifest: Manifest, todo: readonly string[]): Resume {
+  const fqn = new Map(manifest.nodes.map((node) => [node.uniqueId, node.fqn]))
+  return { kind: 'by name', selectors: todo.map((id) => `fqn:${fqn.get(id) ?? id.split('.')[2] ?? id}`) }
+}

@@ -1,0 +1,79 @@
+// Bars of real nodes in a real history: two commands over the same nodes, a failing test, a cancelled run.
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { expect, inject, onTestFinished, test } from 'vitest'
+import type { RunReport } from '../../src/pipeline/report.ts'
+import { workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
+import { startWorkerProcess, taskQueueOf } from '../support/cli.ts'
+import { finishedNodes, until } from '../support/dbt-run.ts'
+import { modelName, writeGeneratedProject, type GeneratedProject } from '../support/generated-project.ts'
+import { barsOf } from '../support/history.ts'
+import { change } from '../support/warehouse.ts'
+
+async function startRun(project: GeneratedProject) {
+  const root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-bars-')))
+  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  await writeGeneratedProject(root, project)
+  const workspace: Workspace = workspaceAt(root)
+  await startWorkerProcess(workspace)
+  const client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) })
+  onTestFinished(() => client.connection.close())
+  const workflowId = taskQueueOf(workspace)
+  const start = () => client.workflow.start('generated', { workflowId, taskQueue: workflowId, args: [{}] })
+  return { workspace, start }
+}
+
+const barOf = (step: string, index: number, end: string) => ({
+  activityId: `${step}/1.1/model.generated.${modelName(index)}`,
+  type: 'model',
+  end,
+})
+
+test('two commands over the same nodes have bars of their own; a failing test has one, too', async () => {
+  const commands = ['{ command: run }', '{ command: build }']
+  const { workspace, start } = await startRun({ models: 2, commands })
+  const handle = await start()
+  const report = (await handle.result()) as RunReport
+  expect(report).toMatchObject({ outcome: 'succeeded' })
+  const { bars, refusedTasks } = await barsOf(handle)
+
+  expect(bars).toEqual([
+    barOf('dbt-run', 0, 'completed'),
+    barOf('dbt-run', 1, 'completed'),
+    barOf('dbt-build', 0, 'completed'),
+    barOf('dbt-build', 1, 'completed'),
+  ])
+  expect(refusedTasks).toBe(0)
+
+  // Behind dbt's back: its own SQL cannot double an id.
+  await change(workspace, `insert into ${modelName(1)} values (1)`)
+  await writeGeneratedProject(workspace.root, { models: 2, commands: ['{ command: test }'] })
+  const failing = await start()
+  await expect(failing.result()).rejects.toThrow('Workflow execution failed')
+  const { bars: testBars } = await barsOf(failing)
+  expect(testBars).toEqual([
+    {
+      activityId: expect.stringMatching(/^dbt-test\/1\.1\/test\.generated\.unique_m_0001_id\./),
+      type: 'test',
+      end: 'failed',
+      failure: 'fail',
+    },
+  ])
+})
+
+test('cancelling a run ends the bar of the node that ran', async () => {
+  const { workspace, start } = await startRun({ models: 2, work: 2_000_000_000 })
+  const handle = await start()
+  await until(async () => (await barsOf(handle)).bars.length > 0)
+  expect(await finishedNodes(workspace)).toEqual([])
+  await handle.cancel()
+  await expect(handle.result()).rejects.toThrow('Workflow execution cancelled')
+
+  expect(await barsOf(handle)).toEqual({
+    bars: [{ ...barOf('dbt-build', 0, 'failed'), failure: expect.any(String) }],
+    refusedTasks: 0,
+  })
+  expect((await handle.describe()).status.name).toBe('CANCELLED')
+})

@@ -1,0 +1,40 @@
+// What a run's history says of the bars of its dbt nodes.
+import type { WorkflowHandle } from '@temporalio/client'
+import { BAR_TYPES } from '../../src/pipeline/node-bars.ts'
+
+export interface Bar {
+  readonly activityId: string
+  readonly type: string
+  /** Undefined: neither ended nor failed. */
+  readonly end: 'completed' | 'failed' | 'timed out' | undefined
+  /** Type of its failure: dbt's word for the node's state. */
+  readonly failure?: string
+}
+
+/** The bars in the order in which they began, and whether the server ever refused what the workflow asked for. */
+export async function barsOf(handle: WorkflowHandle): Promise<{ bars: Bar[]; refusedTasks: number }> {
+  const { events } = await handle.fetchHistory()
+  const bars = new Map<string, Bar>()
+  let refusedTasks = 0
+  const end = (scheduledEventId: unknown, change: Omit<Bar, 'activityId' | 'type'>) => {
+    const bar = bars.get(String(scheduledEventId))
+    if (bar !== undefined) bars.set(String(scheduledEventId), { ...bar, ...change })
+  }
+  for (const event of events ?? []) {
+    const scheduled = event.activityTaskScheduledEventAttributes
+    const completed = event.activityTaskCompletedEventAttributes
+    const failed = event.activityTaskFailedEventAttributes
+    const timedOut = event.activityTaskTimedOutEventAttributes
+    const type = scheduled?.activityType?.name ?? ''
+    if (scheduled && BAR_TYPES.some((bar) => bar === type)) {
+      bars.set(String(event.eventId), { activityId: scheduled.activityId ?? '', type, end: undefined })
+    }
+    if (completed) end(completed.scheduledEventId, { end: 'completed' })
+    if (failed) {
+      end(failed.scheduledEventId, { end: 'failed', failure: failed.failure?.applicationFailureInfo?.type ?? '' })
+    }
+    if (timedOut) end(timedOut.scheduledEventId, { end: 'timed out' })
+    if (event.workflowTaskFailedEventAttributes) refusedTasks++
+  }
+  return { bars: [...bars.values()], refusedTasks }
+}
