@@ -5,7 +5,7 @@ import path from 'node:path'
 import { finished } from 'node:stream/promises'
 import { failure } from '../pipeline/failure.ts'
 import { commandText, commandWords, type DbtCommand } from '../pipeline/dbt-command.ts'
-import { errorCode } from '../platform/files.ts'
+import { errorCode, readTail } from '../platform/files.ts'
 import { followLines } from '../platform/follow-lines.ts'
 import type { Grace, GroupExit } from '../platform/subprocess.ts'
 import { parseEvent, type LoggedEvent } from './events.ts'
@@ -68,6 +68,8 @@ export interface DbtWatcher {
 }
 
 const STDERR_TAIL_CHARS = 4_000
+/** More than is shown: a secret that the cut would go through is taken out first. */
+const STDERR_TAIL_BYTES = 16_384
 
 /**
  * Runs the command to its end and returns the evidence of what happened; judging it is verdict.ts's part. When the
@@ -124,7 +126,7 @@ export async function runDbt(
     following.catch(() => undefined)
     exit = await ended.finally(() => over.abort())
     await following
-    stderrTail = redact((await readFile(stderrFile(outputDir), 'utf8')).slice(-STDERR_TAIL_CHARS))
+    stderrTail = redact(await readTail(stderrFile(outputDir), STDERR_TAIL_BYTES)).slice(-STDERR_TAIL_CHARS)
     log.end(stderrTail === '' ? '' : `${stderrTail}\n`)
   } finally {
     if (!log.writableEnded) log.end()

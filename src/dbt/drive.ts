@@ -96,9 +96,9 @@ export function openDrive(task: DriveTask): Drive {
     async run(watcher, abort, launch) {
       const startedAtMs = performance.now()
       const todo = missingNodes(task, done)
+      // What was done elsewhere must be known here, too, should this worker die before its first word.
+      if (earlier.nodes.size > 0) await writeEarlier(task)
       if (todo?.length === 0) {
-        const nodes = [...earlier.nodes.values()]
-        await writeLedger(path.dirname(task.outputDir), { startedAt: earlier.startedAt, success: true, nodes })
         return { report: reportTakenOver(command.command, done), interrupted: false, nodes: [], durationMs: 0 }
       }
       const state = path.join(task.outputDir, 'state')
@@ -145,6 +145,12 @@ function cannotRetry({ exit, ledger, stderrTail }: DbtEvidence): boolean {
   return FAILURE_CLASSES[classify(`${ledger.errors.join('\n')}\n${stderrTail}`)].retry !== 'yes'
 }
 
+async function writeEarlier({ earlier, outputDir }: DriveTask): Promise<void> {
+  const { startedAt, hooksDone, nodes } = earlier
+  const success = hooksDone ? true : undefined
+  await writeLedger(path.dirname(outputDir), { startedAt, success, nodes: [...nodes.values()] })
+}
+
 /** The ledger before anything is removed: it is what the next attempt goes by. */
 async function keepBooks(
   { command, place, earlier, outputDir, runDir }: DriveTask,
@@ -153,7 +159,7 @@ async function keepBooks(
   const nodes = [...ledger.nodes.values()]
   await writeLedger(outputDir, { startedAt: ledger.startedAt, success: ledger.success, nodes })
   await writeLedger(path.dirname(outputDir), {
-    startedAt: ledger.startedAt,
+    startedAt: earlier.startedAt ?? ledger.startedAt,
     success: ledger.success,
     nodes: mergedNodes(ledger.nodes, [...earlier.nodes.values()]),
   })

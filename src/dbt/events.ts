@@ -105,7 +105,10 @@ const NOISE = new Set(
 const NAME_NEAR_END = /"name": "(\w+)", "pid": \d+, "thread": "[^"]*", "ts": "[^"]*"\}\}\s*$/
 const END_BYTES = 300
 
-/** Undefined for a line that is not one of dbt's JSON events (a warning of Python's, say), and for noise. */
+/**
+ * Undefined for a line that is not one of dbt's JSON events (a warning of Python's, say), and for noise. An event that
+ * another dbt words otherwise has no `event`: the ledger lacks it then, and the verdict finds out.
+ */
 export function parseEvent(line: string | Buffer): LoggedEvent | undefined {
   const text = typeof line === 'string' ? line : lineText(line)
   if (text === undefined || !text.startsWith('{')) return undefined
@@ -123,7 +126,7 @@ export function parseEvent(line: string | Buffer): LoggedEvent | undefined {
     level: info.level,
     at: info.ts,
     text: info.msg,
-    event: readEvent(info.name, data),
+    event: readable(info.name, data),
   }
 }
 
@@ -131,6 +134,15 @@ export function parseEvent(line: string | Buffer): LoggedEvent | undefined {
 function lineText(line: Buffer): string | undefined {
   const name = NAME_NEAR_END.exec(line.toString('latin1', Math.max(0, line.length - END_BYTES)))?.[1]
   return name !== undefined && NOISE.has(name) ? undefined : line.toString('utf8')
+}
+
+function readable(name: string, data: unknown): DbtEvent | undefined {
+  try {
+    return readEvent(name, data)
+  } catch (error) {
+    if (error instanceof z.ZodError) return undefined
+    throw error
+  }
 }
 
 function readEvent(name: string, data: unknown): DbtEvent | undefined {
@@ -191,6 +203,8 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
       return { kind: 'criterion unmatched', criterion: noNodes.parse(data).spec_raw }
     case 'NothingToDo':
       return { kind: 'nothing selected' }
+    case 'RunningOperationCaughtError':
+    case 'RunningOperationUncaughtError':
     case 'MainEncounteredError':
       return { kind: 'failed', message: mainEncounteredError.parse(data).exc }
     case 'CommandCompleted':

@@ -5,7 +5,7 @@ import type { EventNode, EventResult, LoggedEvent } from './events.ts'
 export interface LedgerNode extends EventNode {
   /** Undefined while the node runs. */
   readonly result: EventResult | undefined
-  /** How often it was begun in its step: 1 where nothing had to be done again. */
+  /** How often it was begun in its step: 1 where nothing had to be done again, 0 where it was only ever skipped. */
   readonly attempt: number
   readonly compiledFile?: string
   /** Where the rows are that a test found (`store_failures`). */
@@ -68,7 +68,9 @@ export function recordEvent(ledger: DbtLedger, { invocationId, at, event }: Logg
     case 'node finished': {
       const known = ledger.nodes.get(event.node.uniqueId)
       if (known !== undefined && known.startedAt !== '' && known.startedAt !== event.node.startedAt) return undefined
-      return setNode(ledger, 'finished', { ...event.node, result: event.result, attempt: 1 })
+      // dbt has a skipped node begin and end at once; nothing of it was done.
+      const attempt = event.result.status === 'skipped' ? 0 : 1
+      return setNode(ledger, 'finished', { ...event.node, result: event.result, attempt })
     }
     case 'hook finished':
       ledger.hooks.add(event.uniqueId)

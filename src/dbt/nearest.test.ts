@@ -63,6 +63,7 @@ describe('the nearest name', () => {
 
   test('of a word that is a tag is the tag', () => {
     expect(nearest('nightly', MANIFEST)).toBe(" (did you mean 'tag:nightly'?)")
+    expect(nearest('nightly+12', MANIFEST)).toBe(" (did you mean 'tag:nightly'?)")
     expect(nearest('+finance', MANIFEST)).toBe(" (did you mean 'tag:finance'?)")
   })
 

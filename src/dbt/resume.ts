@@ -41,10 +41,12 @@ export async function earlierAttempts(stepDir: string, redact: (text: string) =>
   let hooksDone = false
   const add = (ledger: AttemptLedger) => {
     startedAt ??= ledger.startedAt
-    hooksDone = ledger.success !== undefined
+    // One that failed stands there as a node, and must run again.
+    hooksDone = ledger.success !== undefined && ledger.nodes.every((node) => !isHook(node) || isGood(node))
     for (const node of ledger.nodes) {
-      // Skipped is what was not begun: it takes back nothing.
-      if (node.result?.status !== 'skipped' || !nodes.has(node.uniqueId)) nodes.set(node.uniqueId, node)
+      // Skipped is what was not begun: it takes back nothing. Hooks belong to their attempt.
+      if ((node.result?.status === 'skipped' && nodes.has(node.uniqueId)) || isHook(node)) continue
+      nodes.set(node.uniqueId, node)
     }
   }
   const known = await readLedger(stepDir)
@@ -94,11 +96,15 @@ async function abandonedLedger(
   return ledger
 }
 
+function isHook({ resourceType }: LedgerNode): boolean {
+  return resourceType === 'operation'
+}
+
 /** How often each node was begun in its step: dbt itself knows of one invocation only. */
 export function countAttempts(ledger: DbtLedger, before: ReadonlyMap<string, LedgerNode>): void {
   for (const [id, node] of ledger.nodes) {
     const times = before.get(id)?.attempt ?? 0
-    if (times > 0) ledger.nodes.set(id, { ...node, attempt: times + 1 })
+    if (times > 0) ledger.nodes.set(id, { ...node, attempt: times + node.attempt })
   }
 }
 

@@ -54,12 +54,21 @@ describe('dbt run-operation', () => {
     )
   })
 
-  test.fails('that fails in the warehouse fails with the words of the warehouse', () => {
+  test('that fails in the warehouse fails with the words of the warehouse', () => {
     expect(() => judge(recorded('failing-operation', 1, command))).toThrow(
       expect.objectContaining({
         type: 'DbtNodesFailed',
         message: expect.stringContaining("Conversion Error: Could not convert string '1a' to INT32"),
       }),
+    )
+  })
+
+  test('that fails for a passing reason may be tried again', () => {
+    const { ledger } = recorded('failing-operation', 1, command)
+    const refused = { ...ledger, errors: ['Runtime Error\n  connection refused'] }
+
+    expect(() => judge(evidence({ command, exit: exit(1), ledger: refused, artifact: undefined }))).toThrow(
+      expect.objectContaining({ type: 'DbtTransient' }),
     )
   })
 

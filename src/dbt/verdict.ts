@@ -43,7 +43,7 @@ export function judge(evidence: DbtEvidence, standing: Standing = ON_ITS_OWN): D
     const by = exit.signal ?? `exit code ${exit.exitCode}`
     throw fail(
       'DbtKilled',
-      `${commandText} ended by ${by} before it was done. ${FAILURE_CLASSES.killed.advice}; log: ${evidence.logFile}`,
+      `${commandText} ended by ${by} before it was done. ${FAILURE_CLASSES.killed.advice} Log: ${evidence.logFile}`,
     )
   }
   const bad = [...ledger.nodes.values()].filter((node) => !isGood(node))
@@ -97,15 +97,22 @@ function wasKilled({ exit, ledger }: DbtEvidence): boolean {
 }
 
 /** dbt stopped by itself, mostly before its first node: project, profile or connection. */
-function stopped({ ledger, exit, commandText, logFile, stderrTail }: DbtEvidence, fail: Fail): Error {
+function stopped(evidence: DbtEvidence, fail: Fail): Error {
+  const { command, ledger, exit, commandText, logFile, stderrTail } = evidence
   // A traceback's or usage text's last line is the one that says it.
   const lastWords = stderrTail.trim().split('\n').at(-1)
-  const text = (ledger.errors.join('\n') || lastWords || `exit code ${exit.exitCode}`).trim()
+  const text = (
+    ledger.errors.join('\n') ||
+    lastWords ||
+    `it ended with exit code ${exit.exitCode} and without a word`
+  ).trim()
   const kind = classify(text)
-  // Before the first node there is no data yet: what is not known is a matter of the project or of its set-up.
-  const type =
-    kind === 'unknown' || kind === 'data' || kind === 'database' ? 'DbtProjectInvalid' : FAILURE_CLASSES[kind].type
-  const what = ledger.nodes.size > 0 ? 'stopped in the middle' : 'could not start'
+  // Before the first node there is no data yet: what is not known is a matter of the project or of its set-up. An
+  // operation has no nodes, and exits with 1 where its macro ran and failed.
+  const isOperation = DBT_RULES[command.command].evidence === 'operation' && exit.exitCode === 1
+  const isAboutProject = !isOperation && (kind === 'unknown' || kind === 'data' || kind === 'database')
+  const type = isAboutProject ? 'DbtProjectInvalid' : FAILURE_CLASSES[kind].type
+  const what = isOperation ? 'failed' : ledger.nodes.size > 0 ? 'stopped in the middle' : 'could not start'
   return fail(type, `${commandText} ${what}: ${clip(text, MAX_MESSAGE_CHARS)}; log: ${logFile}`)
 }
 

@@ -1,6 +1,6 @@
 // Files written so that a reader never meets half of one, and errors of the file system in words.
 import { randomBytes } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ApplicationFailure } from '@temporalio/common'
 import { failure } from '../pipeline/failure.ts'
@@ -15,6 +15,23 @@ export async function writeFileAtomically(file: string, data: string | Uint8Arra
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** The last bytes of a file, as text; what stands before them is not read. */
+export async function readTail(file: string, bytes: number): Promise<string> {
+  const handle = await open(file, 'r')
+  try {
+    const { size } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(Math.min(size, bytes)),
+      0,
+      Math.min(size, bytes),
+      Math.max(0, size - bytes),
+    )
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await handle.close()
   }
 }
 

@@ -6,7 +6,7 @@ const SHAPES: readonly [RegExp, string][] = [
     '$1[redacted]',
   ],
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/g, '$1 [redacted]'],
-  [/(\w+:\/\/[^\s:/@]+:)[^\s@/]+@/g, '$1[redacted]@'],
+  [/(\w{1,32}:\/\/[^\s:/@]{1,256}:)[^\s@/]+@/g, '$1[redacted]@'],
 ]
 
 /** Values shorter than this are not treated as secrets: replacing every `1` would only make texts unreadable. */

@@ -28,7 +28,12 @@ function readHistory(name: string): JsonHistory {
 }
 
 test('there is a history of each way a run can end', () => {
-  expect(names.toSorted()).toEqual(['daily-cancelled.json', 'daily-failed.json', 'daily-succeeded.json'])
+  expect(names.toSorted()).toEqual([
+    'daily-cancelled.json',
+    'daily-failed.json',
+    'daily-retried.json',
+    'daily-succeeded.json',
+  ])
 })
 
 test.each(names)('%s replays', async (name) => {
