@@ -218,7 +218,9 @@ function redacted(logged: LoggedEvent | undefined, redact: (text: string) => str
   if (logged === undefined) return undefined
   const { event } = logged
   const text = logged.level === 'debug' ? '' : redact(logged.text)
-  if (event?.kind === 'failed') return { ...logged, text, event: { ...event, message: redact(event.message) } }
+  if (event?.kind === 'failed' || event?.kind === 'batch failed') {
+    return { ...logged, text, event: { ...event, message: redact(event.message.slice(0, MESSAGE_CHARS)) } }
+  }
   if (event?.kind !== 'node finished') return { ...logged, text }
   const message = redact(event.result.message.slice(0, MESSAGE_CHARS))
   return { ...logged, text, event: { ...event, result: { ...event.result, message } } }

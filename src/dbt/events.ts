@@ -5,6 +5,8 @@ export type DbtEvent =
   | { readonly kind: 'nodes counted'; readonly total: number; readonly threads: number }
   | { readonly kind: 'node started'; readonly node: EventNode }
   | { readonly kind: 'node finished'; readonly node: EventNode; readonly result: EventResult }
+  /** Why a batch of a microbatch model failed; the model's own end only counts its batches. */
+  | { readonly kind: 'batch failed'; readonly uniqueId: string; readonly message: string }
   /** A hook that went well: it has no other event. */
   | { readonly kind: 'hook finished'; readonly uniqueId: string }
   /** Said at the end, of nodes that failed or warned. */
@@ -81,6 +83,7 @@ const nodeFinished = z.object({
     adapter_response: adapterResponse.catch({}),
   }),
 })
+const genericException = z.object({ exc: z.string(), node_info: nodeInfo })
 const hookEnd = z.object({ node_info: nodeInfo, status: z.string() })
 const compiledPath = z.object({ node_info: nodeInfo, path: z.string() })
 const testFailure = z.object({ node_info: nodeInfo, relation_name: z.string() })
@@ -171,6 +174,10 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
           failures: run_result.num_failures ?? 0,
         },
       }
+    }
+    case 'GenericExceptionOnRun': {
+      const { exc, node_info } = genericException.parse(data)
+      return { kind: 'batch failed', uniqueId: node_info.unique_id, message: exc }
     }
     case 'LogHookEndLine': {
       const { node_info, status } = hookEnd.parse(data)

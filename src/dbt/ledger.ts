@@ -1,5 +1,7 @@
 // Our own account of a dbt command, kept from its event stream while it runs; dbt writes its artifact only at the end.
-import type { EventNode, EventResult, LoggedEvent } from './events.ts'
+import type { DbtEvent, EventNode, EventResult, LoggedEvent } from './events.ts'
+
+type NodeFinished = Extract<DbtEvent, { kind: 'node finished' }>
 
 /** One node as the ledger knows it; in the run folder, a line of ledger.json. */
 export interface LedgerNode extends EventNode {
@@ -19,6 +21,8 @@ export interface DbtLedger {
   total: number
   threads: number
   readonly nodes: Map<string, LedgerNode>
+  /** Why the first batch failed that did, by the unique id of its microbatch model. */
+  readonly batchFailures: Map<string, string>
   /** Hooks that went well. */
   readonly hooks: Set<string>
   nothingSelected: boolean
@@ -36,6 +40,7 @@ export function emptyLedger(): DbtLedger {
     total: 0,
     threads: 1,
     nodes: new Map(),
+    batchFailures: new Map(),
     hooks: new Set(),
     nothingSelected: false,
     unmatched: [],
@@ -70,8 +75,11 @@ export function recordEvent(ledger: DbtLedger, { invocationId, at, event }: Logg
       if (known !== undefined && known.startedAt !== '' && known.startedAt !== event.node.startedAt) return undefined
       // dbt has a skipped node begin and end at once; nothing of it was done.
       const attempt = event.result.status === 'skipped' ? 0 : 1
-      return setNode(ledger, 'finished', { ...event.node, result: event.result, attempt })
+      return setNode(ledger, 'finished', { ...event.node, result: withBatchFailure(ledger, event), attempt })
     }
+    case 'batch failed':
+      if (!ledger.batchFailures.has(event.uniqueId)) ledger.batchFailures.set(event.uniqueId, event.message)
+      return undefined
     case 'hook finished':
       ledger.hooks.add(event.uniqueId)
       return undefined
@@ -94,6 +102,12 @@ export function recordEvent(ledger: DbtLedger, { invocationId, at, event }: Logg
       ledger.success = event.success
       return undefined
   }
+}
+
+/** `PARTIAL SUCCESS (1/3)` says how many batches failed, not why. */
+function withBatchFailure({ batchFailures }: DbtLedger, { node, result }: NodeFinished): EventResult {
+  const why = batchFailures.get(node.uniqueId)
+  return why === undefined ? result : { ...result, message: `${result.message}: ${why}` }
 }
 
 function setNode(ledger: DbtLedger, kind: 'started' | 'finished', node: LedgerNode): LedgerChange {

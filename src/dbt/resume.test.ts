@@ -76,6 +76,18 @@ describe('over several attempts', () => {
     expect((await earlierAttempts(stepDir, asItIs)).hooksDone).toBe(true)
   })
 
+  test('a hook that failed must run again; it is no node of the step, and one that goes well later is enough', async () => {
+    const hook = (status: string) => madeNode('operation.shop.end', status)
+    const ended = { startedAt: undefined, success: false }
+    await mkdir(path.join(stepDir, '1.1'))
+    await writeLedger(path.join(stepDir, '1.1'), { ...ended, nodes: [madeNode(id('a'), 'success'), hook('error')] })
+    const failed = await earlierAttempts(stepDir, asItIs)
+    await attempt('2.1', { a: 'success' })
+
+    expect([[...failed.nodes.keys()], failed.hooksDone]).toEqual([[id('a')], false])
+    expect((await earlierAttempts(stepDir, asItIs)).hooksDone).toBe(true)
+  })
+
   test('other folders are passed over', async () => {
     await attempt('state', { a: 'success' })
     await attempt('1.1.old', { a: 'success' })
@@ -121,6 +133,15 @@ describe('of an attempt whose worker died', () => {
     const { nodes } = await earlierAttempts(stepDir, asItIs)
 
     expect([id('m1'), id('mb'), id('m2')].map((each) => nodes.get(each)?.attempt)).toEqual([3, 3, 1])
+  })
+
+  test('a node that it only skipped is not tried more often by that', async () => {
+    await attempt('1.1', { after_bad: 'error' }, { attempt: 2 })
+    await abandoned('1.2', LINES.join('\n'))
+
+    const { nodes } = await earlierAttempts(stepDir, asItIs)
+
+    expect([nodes.get(id('after_bad'))?.attempt, nodes.get(id('bad'))?.attempt]).toEqual([2, 1])
   })
 
   test('its own ledger, where there is one, says more than the events', async () => {

@@ -65,8 +65,7 @@ describe('nodes that failed', () => {
   })
 })
 
-// dbt says it in GenericExceptionOnRun only, which the ledger does not take: the class is 'unknown', and so is the reason.
-test.fails('a microbatch model with failing batches says what they failed of', () => {
+test('a microbatch model with failing batches says what they failed of', () => {
   const given = recorded('failing-build', 1, dbt('build'))
   const microbatch = given.ledger.nodes.get('model.shop.mb')
 

@@ -69,7 +69,7 @@ describe('the report', () => {
     const { nodes } = makeReport(recorded('failing-build', 1, dbt('build')), ON_ITS_OWN)
 
     expect(nodes.slice(0, 4).map(({ name, status, failureClass }) => [name, status, failureClass])).toEqual([
-      ['mb', 'partial success', 'unknown'],
+      ['mb', 'partial success', 'database'],
       ['bad', 'error', 'database'],
       ['after_bad', 'skipped', null],
       ['accepted_values_m2_x__2', 'warn', null],
