@@ -1,7 +1,7 @@
 // The dbt of a pipeline: which program, on which project, with which caches; and its manifest and packages.
 import { access } from 'node:fs/promises'
 import path from 'node:path'
-import { runDbt, type DbtInvocation, type DbtPlace, type DbtWatcher } from '../dbt/command.ts'
+import { discardEvents, runDbt, type DbtInvocation, type DbtPlace, type DbtWatcher } from '../dbt/command.ts'
 import { cachedManifest, readManifestFile, type Manifest } from '../dbt/manifest.ts'
 import { ensurePackages } from '../dbt/packages/install.ts'
 import type { ProfileTarget } from '../dbt/profile.ts'
@@ -60,6 +60,7 @@ export async function loadManifest(
     const evidence = await runDbt({ ...place, command, outputDir, runLabel: 'plan' }, {}, abort)
     abort.throwIfAborted()
     judge(evidence)
+    await discardEvents(outputDir)
     return await readManifestFile(outputDir)
   })
 }
@@ -80,6 +81,7 @@ export async function installDbtPackages(
     const evidence = await runDbt({ ...place, ...attempt, command }, watcher, abort)
     abort.throwIfAborted()
     report = judge(evidence)
+    await discardEvents(attempt.outputDir)
   }
   try {
     await ensurePackages(place.projectDir, install, abort)

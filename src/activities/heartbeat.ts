@@ -14,7 +14,8 @@ export type Show = (progress: Progress | (() => Progress)) => void
  */
 export async function withHeartbeat<T>(work: (show: Show, abort: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current()
-  let latest: Progress | (() => Progress) | undefined
+  // What an earlier attempt told stands until this one has something to say.
+  let latest = context.info.heartbeatDetails as Progress | (() => Progress) | undefined
   const beat = () => context.heartbeat(typeof latest === 'function' ? latest() : latest)
   beat()
   const timer = setInterval(beat, BEAT_EVERY_MS)

@@ -95,7 +95,7 @@ export async function makePlan(
     address,
     target,
     manifest,
-    emptySelections: await findEmptySelections(steps, place, dbt, manifest),
+    emptySelections: await findEmptySelections(steps, place, dbt, manifest, abort),
   }
 }
 
@@ -119,10 +119,11 @@ async function findEmptySelections(
   { workspace, outputDir }: PlanningPlace,
   dbt: DbtPlace,
   manifest: Manifest,
+  abort: AbortSignal,
 ): Promise<EmptySelection[]> {
   const asked = steps.flatMap((step, index) => (step.kind === 'dbt' && !step.skipped ? { step, index } : []))
   const found = await emptySelections(
-    { ...dbt, outputDir, cacheDir: selectionCache(workspace) },
+    { ...dbt, outputDir, cacheDir: selectionCache(workspace), abort },
     manifest,
     asked.map(({ step }) => step),
   )

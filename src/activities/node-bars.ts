@@ -1,6 +1,6 @@
 // The activity's side of the bars in Temporal's timeline: tells the workflow which nodes began, and ends their bars.
 import { activityInfo, CompleteAsyncError, Context } from '@temporalio/activity'
-import { ActivityNotFoundError, ApplicationFailure, type Client } from '@temporalio/client'
+import { ActivityNotFoundError, ApplicationFailure, type Client, type FullActivityId } from '@temporalio/client'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isGood, type LedgerChange, type LedgerNode } from '../dbt/ledger.ts'
 import {
@@ -37,6 +37,8 @@ const PAUSES_PER_DURATION = 60
 const PAUSES_WITHOUT_NEWS = 10
 
 const FINISH_WITHIN_MS = 5_000
+/** A worker that has just started begins them within some seconds. */
+const CLOSE_WITHIN_MS = 10_000
 const RETRY_EVERY_MS = 100
 const MAX_MESSAGE_CHARS = 500
 
@@ -65,14 +67,16 @@ export function openNodeBars(step: string, attempt: string, shown: boolean, prog
   const send = async () => {
     lastSentMs = performance.now()
     news = false
-    const signal: NodesSignal = { step, began: began.splice(0), progress: progress() }
+    const signal: NodesSignal = { step, attempt, began: began.splice(0), progress: progress() }
     const closing = ended.splice(0)
     // Neither may harm the command: the bars are for people to look at.
     await client.workflow
       .getHandle(execution.workflowId, execution.runId)
       .signal('nodes', signal)
       .catch(() => undefined)
-    await Promise.all(closing.map(({ bar, node }) => closeBar(client, execution, bar, node)))
+    await Promise.all(
+      closing.map(({ bar, node }) => closeBar(client, { ...execution, activityId: bar.activityId }, node)),
+    )
   }
 
   const sending = (async () => {
@@ -118,42 +122,38 @@ export function openNodeBars(step: string, attempt: string, shown: boolean, prog
   }
 }
 
-/** Ends the bars that attempts of the step before this one left open: their worker died, or was taken for dead. */
-export async function endLeftBars(step: string): Promise<void> {
+/**
+ * Ends the bars that attempts of the step before this one left open, because their worker died, stopped or was taken for
+ * dead: as its node ended, where that is known. Never throws; takes seconds where no worker has begun them yet.
+ */
+export async function endLeftBars(
+  step: string,
+  attempt: string,
+  nodeOf: (uniqueId: string) => LedgerNode | undefined,
+): Promise<void> {
   const { client } = Context.current()
   const execution = workflowOf()
-  const { raw } = await client.workflow.getHandle(execution.workflowId, execution.runId).describe()
-  const left = (raw.pendingActivities ?? []).flatMap(({ activityId, activityType }) =>
-    typeof activityId === 'string' &&
-    activityId.startsWith(`${step}/`) &&
-    BAR_TYPES.some((type) => type === activityType?.name)
-      ? [activityId]
-      : [],
-  )
+  // They are for people to look at: where the server does not tell of them, they stay.
+  const description = await client.workflow
+    .getHandle(execution.workflowId, execution.runId)
+    .describe()
+    .catch(() => undefined)
   await Promise.all(
-    left.map((activityId) =>
-      client.activity
-        .fail(
-          { ...execution, activityId },
-          nodeFailure('WorkerLost', 'its worker was lost; it goes on in the next attempt'),
-        )
-        .catch(() => undefined),
-    ),
+    (description?.raw.pendingActivities ?? []).map(async ({ activityId, activityType }) => {
+      if (!activityId || !BAR_TYPES.some((type) => type === activityType?.name)) return
+      const [, number, uniqueId = ''] = new RegExp(`^${step}/(\\d+\\.\\d+)/(.+)$`).exec(activityId) ?? []
+      if (number === undefined || number === attempt) return
+      await closeBar(client, { ...execution, activityId }, nodeOf(uniqueId))
+    }),
   )
 }
 
 /** A bar that has not begun yet is not found: it is asked for again for a while. */
-async function closeBar(
-  client: Client,
-  execution: { readonly workflowId: string; readonly runId: string },
-  { activityId }: BarNode,
-  node: LedgerNode,
-): Promise<void> {
-  const id = { ...execution, activityId }
-  for (const until = performance.now() + FINISH_WITHIN_MS; performance.now() < until; await pause(RETRY_EVERY_MS)) {
+async function closeBar(client: Client, bar: FullActivityId, node: LedgerNode | undefined): Promise<void> {
+  for (const until = performance.now() + CLOSE_WITHIN_MS; performance.now() < until; await pause(RETRY_EVERY_MS)) {
     try {
-      if (isGood(node)) await client.activity.complete(id, nodeResult(node))
-      else await client.activity.fail(id, badResult(node))
+      if (node !== undefined && isGood(node)) await client.activity.complete(bar, nodeResult(node))
+      else await client.activity.fail(bar, badResult(node))
       return
     } catch (error) {
       if (!(error instanceof ActivityNotFoundError)) return
@@ -175,7 +175,9 @@ function nodeResult({ result, attempt }: LedgerNode): Record<string, unknown> {
   }
 }
 
-function badResult({ result }: LedgerNode): ApplicationFailure {
+function badResult(node: LedgerNode | undefined): ApplicationFailure {
+  const result = node?.result
+  if (node === undefined) return nodeFailure('Interrupted', 'its worker was lost; it goes on in the next attempt')
   if (result === undefined) return nodeFailure('Interrupted', 'dbt ended before it did')
   return nodeFailure(result.status, result.message || result.status)
 }

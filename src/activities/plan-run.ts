@@ -35,21 +35,26 @@ export function createPlanRun(deps: ActivityDeps) {
         python: deps.python,
         outputDir: path.join(folder, `plan-${attempt}`),
       }
-      const { plan, address, emptySelections } = await makePlan(definition, request, runTimeMs, place, abort)
+      const { plan, address, manifest, emptySelections } = await makePlan(definition, request, runTimeMs, place, abort)
       await rm(place.outputDir, { recursive: true, force: true })
       Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
+      const warehouse = {
+        kind: address.kind,
+        label: path.relative(deps.workspace.root, address.label),
+        schema: address.schema,
+        taskQueue: await deps.serveWarehouse(address),
+      }
+      const { retryOf } = request
+      const { workspace } = deps
       const frozen: Plan = {
         ...plan,
-        warehouse: {
-          kind: address.kind,
-          label: path.relative(deps.workspace.root, address.label),
-          schema: address.schema,
-          taskQueue: await deps.serveWarehouse(address),
-        },
+        warehouse,
         searchAttributes: deps.searchAttributes,
-        takeOver: request.retryOf === undefined ? null : await resolveTakeOver(deps.workspace, request.retryOf, plan),
-        obstacle:
-          selectionObstacle(plan.steps, emptySelections) ?? (await fileObstacle(deps.workspace.root, plan.steps)),
+        takeOver:
+          retryOf === undefined
+            ? null
+            : await resolveTakeOver(workspace, retryOf, { ...plan, warehouse }, manifest, workflowExecution),
+        obstacle: selectionObstacle(plan.steps, emptySelections) ?? (await fileObstacle(workspace.root, plan.steps)),
       }
       await writeFileAtomically(path.join(folder, PLAN_FILE), `${JSON.stringify(frozen, null, 1)}\n`)
       return frozen

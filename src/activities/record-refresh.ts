@@ -52,7 +52,7 @@ function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): strin
   return path.join(runFolder(deps.workspace, workflowId, runId), REPORT_FILE)
 }
 
-/** The row as asked for: models that dbt run built, rows that the loads inserted, and a sentence. */
+/** The row as asked for: models that dbt built for it (those of a run that it took over included), rows that the loads inserted, and a sentence. */
 export function refreshRow(report: RunReport): RefreshRow {
   const loads = report.steps.flatMap((step) => step.loads.flatMap((load) => load.report ?? []))
   const marts = report.steps.flatMap((step) => step.marts)

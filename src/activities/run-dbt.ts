@@ -1,14 +1,14 @@
 // dbtRun, dbtTest and their kin: one dbt command, shown while it runs, believed only when all its traces agree, and gone on
 // with where an earlier attempt left it.
 import { activityInfo } from '@temporalio/activity'
-import { CancelledFailure } from '@temporalio/common'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import path from 'node:path'
 import type { DbtPlace, DbtWatcher } from '../dbt/command.ts'
-import { openDrive } from '../dbt/drive.ts'
+import { openDrive, type Driven } from '../dbt/drive.ts'
 import type { LedgerNode } from '../dbt/ledger.ts'
 import type { Manifest } from '../dbt/manifest.ts'
-import { addTimes, readUsualTimes } from '../dbt/node-times.ts'
-import { readProfileTarget } from '../dbt/profile.ts'
+import { addTimes, NO_TIMES, readUsualTimes } from '../dbt/node-times.ts'
+import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { unpackDone } from '../dbt/progress.ts'
 import { earlierAttempts, type EarlierAttempts } from '../dbt/resume.ts'
 import { selectedNodes } from '../dbt/selection.ts'
@@ -22,9 +22,9 @@ import { runFolder } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 import { requirePlannedWarehouse, type ActivityDeps, type RunContext } from './context.ts'
 import { dbtPlace, installDbtPackages, loadManifest, selectionCache } from './dbt-place.ts'
-import { withHeartbeat } from './heartbeat.ts'
+import { withHeartbeat, type Show } from './heartbeat.ts'
 import { openActivityLog } from './logged.ts'
-import { endLeftBars, openNodeBars, type NodeBars } from './node-bars.ts'
+import { endLeftBars, openNodeBars } from './node-bars.ts'
 
 export interface RunDbtInput {
   readonly plan: RunContext
@@ -38,71 +38,22 @@ export interface RunDbtInput {
 export function createRunDbt(deps: ActivityDeps) {
   return async function runDbtCommand(input: RunDbtInput): Promise<DbtReport> {
     return await withHeartbeat(async (show, cancelled) => {
-      const { plan, step, attempt } = input
-      const { workflowExecution: run, attempt: activityAttempt } = activityInfo()
-      if (run === undefined) throw new Error('dbt runs as part of a workflow')
-      const { root } = deps.workspace
-      const runDir = runFolder(deps.workspace, run.workflowId, run.runId)
-      // A second Temporal attempt of the same command follows a lost worker: it gets a folder of its own, too.
-      const attemptName = `${attempt}.${activityAttempt}`
-      const outputDir = path.join(runDir, step.id, attemptName)
-      const location = {
-        projectDir: path.resolve(root, plan.dbt.projectDir),
-        profilesDir: path.resolve(root, plan.dbt.profilesDir),
-      }
-      const target = await readProfileTarget(location, plan.target)
-      const address = warehouseAddress(target, location.projectDir)
-      requirePlannedWarehouse(plan, await deps.serveWarehouse(address))
-      const place = await dbtPlace(deps.workspace, plan.dbt, target, deps.python)
-      const timeIsUp = AbortSignal.timeout(step.timeoutMs)
+      const task = await openTask(deps, input)
+      const timeIsUp = AbortSignal.timeout(input.step.timeoutMs)
       const abort = AbortSignal.any([cancelled, timeIsUp])
-      const runLabel = `${run.workflowId}/${run.runId}/${step.id}/${attempt}`
       const log = openActivityLog(deps)
       const onLine: DbtWatcher['onLine'] = ({ level, text }) => {
         // dbt sets its lines apart by empty ones.
         if (text.trim() !== '') log.tell([level === 'warn' || level === 'error' ? level : 'info', text])
       }
       try {
-        if (step.command === 'deps') {
-          const options = { watcher: { onLine }, options: step.options }
-          return (
-            (await installDbtPackages(place, { outputDir, runLabel }, options, abort)) ?? reportTakenOver('deps', [])
-          )
-        }
-        if (attempt > 1 || activityAttempt > 1) await endLeftBars(step.id)
-        const planningDir = path.join(outputDir, 'plan')
-        const manifest = await loadManifest(deps.workspace, place, target, planningDir, abort)
-        const selection = { ...place, outputDir: planningDir, cacheDir: selectionCache(deps.workspace) }
-        const [selected = []] = await selectedNodes(selection, manifest, [step])
-        const timesFile = path.join(
-          deps.workspace.stateDir,
-          'cache',
-          'node-times',
-          `${plan.pipeline}-${plan.target}-${step.id}.json`,
-        )
-        const drive = openDrive({
-          place,
-          command: step,
-          manifest,
-          selected,
-          earlier: await whatWasDone(deps, input, runDir, place, manifest, selected),
-          usual: await readUsualTimes(timesFile),
-          marts: plan.dbt.marts,
-          outputDir,
-          runDir,
-          runLabel,
-        })
-        show(() => ({ ...drive.progress(), doneSet: drive.doneSet() }))
-        const bars = openNodeBars(step.id, attemptName, plan.dbt.nodeBars, () => drive.progress())
-        const onChange: DbtWatcher['onChange'] = (change) => {
-          bars.change(change)
-          if (change.kind === 'finished') faultPoint(`${step.id}:after-first-node`)
-        }
-        const driven = await finishing(drive.run({ onLine, onChange }, abort), bars)
-        if (driven.interrupted)
-          throw interruption(step, driven.report, cancelled, path.relative(process.cwd(), outputDir))
-        await addTimes(timesFile, driven.nodes, driven.durationMs)
-        return driven.report
+        const driven = await (input.step.command === 'deps' ? installPackages : driveNodes)(task, show, onLine, abort)
+        if (!driven.interrupted) return driven.report
+        throw cancelled.aborted ? cancellation(cancelled, driven.report) : timeOut(task, driven.report)
+      } catch (error) {
+        // Before dbt's own command something else may have taken the time: a parse, or packages that do not come.
+        if (timeIsUp.aborted && !cancelled.aborted && !(error instanceof ApplicationFailure)) throw timeOut(task)
+        throw error
       } finally {
         log.close()
       }
@@ -110,36 +61,118 @@ export function createRunDbt(deps: ActivityDeps) {
   }
 }
 
+interface Task extends RunDbtInput {
+  readonly deps: ActivityDeps
+  readonly target: ProfileTarget
+  readonly place: DbtPlace
+  readonly runDir: string
+  /** A second Temporal attempt of the same command follows a lost worker: it gets a folder of its own, too. */
+  readonly attemptName: string
+  readonly outputDir: string
+  readonly runLabel: string
+}
+
+async function openTask(deps: ActivityDeps, input: RunDbtInput): Promise<Task> {
+  const { plan, step, attempt } = input
+  const { workflowExecution: run, attempt: activityAttempt } = activityInfo()
+  if (run === undefined) throw new Error('dbt runs as part of a workflow')
+  const { root } = deps.workspace
+  const runDir = runFolder(deps.workspace, run.workflowId, run.runId)
+  const attemptName = `${attempt}.${activityAttempt}`
+  const location = {
+    projectDir: path.resolve(root, plan.dbt.projectDir),
+    profilesDir: path.resolve(root, plan.dbt.profilesDir),
+  }
+  const target = await readProfileTarget(location, plan.target)
+  const address = warehouseAddress(target, location.projectDir)
+  requirePlannedWarehouse(plan, await deps.serveWarehouse(address))
+  return {
+    ...input,
+    deps,
+    target,
+    place: await dbtPlace(deps.workspace, plan.dbt, target, deps.python),
+    runDir,
+    attemptName,
+    outputDir: path.join(runDir, step.id, attemptName),
+    runLabel: `${run.workflowId}/${run.runId}/${step.id}/${attempt}`,
+  }
+}
+
+type Finished = Pick<Driven, 'report' | 'interrupted'>
+
+async function installPackages(
+  { place, step, outputDir, runLabel }: Task,
+  _show: Show,
+  onLine: DbtWatcher['onLine'],
+  abort: AbortSignal,
+): Promise<Finished> {
+  const options = { watcher: onLine === undefined ? {} : { onLine }, options: step.options }
+  const report = await installDbtPackages(place, { outputDir, runLabel }, options, abort)
+  return { report: report ?? reportTakenOver('deps', []), interrupted: false }
+}
+
+async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], abort: AbortSignal): Promise<Finished> {
+  const { deps, plan, step, place, target, runDir, attemptName, outputDir, runLabel } = task
+  const { stateDir } = deps.workspace
+  const planningDir = path.join(outputDir, 'plan')
+  const manifest = await loadManifest(deps.workspace, place, target, planningDir, abort)
+  const selection = { ...place, outputDir: planningDir, cacheDir: selectionCache(deps.workspace), abort }
+  // Other vars can make other nodes: what is selected is not known then.
+  const [selected = []] = step.options.vars === undefined ? await selectedNodes(selection, manifest, [step]) : []
+  const timesFile = path.join(stateDir, 'cache', 'node-times', `${plan.pipeline}-${plan.target}-${step.id}.json`)
+  const earlier = await whatWasDone(task, manifest, selected)
+  const isFirst = attemptName === '1.1' || !plan.dbt.nodeBars
+  const leftBars = isFirst ? Promise.resolve() : endLeftBars(step.id, attemptName, (id) => earlier.nodes.get(id))
+  const drive = openDrive({
+    place,
+    command: step,
+    manifest,
+    selected,
+    earlier,
+    usual: await readUsualTimes(timesFile).catch(() => NO_TIMES),
+    marts: plan.dbt.marts,
+    outputDir,
+    runDir,
+    runLabel,
+  })
+  show(() => ({ ...drive.progress(), doneSet: drive.doneSet() }))
+  const bars = openNodeBars(step.id, attemptName, plan.dbt.nodeBars, () => drive.progress())
+  const onChange: DbtWatcher['onChange'] = (change) => {
+    bars.change(change)
+    if (change.kind === 'finished') faultPoint(`${step.id}:after-first-node`)
+  }
+  const driven = await finishing(drive.run({ ...(onLine === undefined ? {} : { onLine }), onChange }, abort), () =>
+    Promise.all([bars.finish(), leftBars]),
+  )
+  // They are a convenience: a full disk must not fail what dbt has done.
+  if (!driven.interrupted) await addTimes(timesFile, driven.nodes, driven.durationMs).catch(() => undefined)
+  return driven
+}
+
 /** Bars are ended before the activity is, whatever came of it: after that nobody would. */
-async function finishing<T>(work: Promise<T>, bars: NodeBars): Promise<T> {
+async function finishing<T>(work: Promise<T>, endBars: () => Promise<unknown>): Promise<T> {
   try {
     return await work
   } finally {
-    await bars.finish()
+    await endBars()
   }
 }
 
 /** By earlier attempts in this run's folder; by the run that is retried; or by a worker on another machine. */
 async function whatWasDone(
-  deps: ActivityDeps,
-  { step, takeOver }: RunDbtInput,
-  runDir: string,
-  place: DbtPlace,
+  { deps, step, takeOver, runDir, place }: Task,
   manifest: Manifest,
   selected: readonly string[],
 ): Promise<EarlierAttempts> {
-  const own = await earlierAttempts(path.join(runDir, step.id), place.redact)
-  if (own.nodes.size > 0) return own
+  const own = await earlierAttempts(path.join(runDir, step.id), manifest.digest, place)
   const beat = activityInfo().heartbeatDetails as Progress | undefined
   if (beat?.phase === 'dbt' && beat.doneSet !== undefined) {
-    const nodes = toldDone(manifest, unpackDone(selected, beat.doneSet))
-    if (nodes.size > 0) return { ...own, nodes }
+    const told = toldDone(manifest, unpackDone(selected, manifest.digest, beat.doneSet))
+    if (told.size > 0) return { ...own, nodes: new Map([...told, ...own.nodes]) }
   }
-  if (takeOver === null) return own
-  return await earlierAttempts(
-    path.join(runFolder(deps.workspace, takeOver.workflowId, takeOver.runId), step.id),
-    place.redact,
-  )
+  if (own.nodes.size > 0 || takeOver === null) return own
+  const folder = runFolder(deps.workspace, takeOver.workflowId, takeOver.runId)
+  return await earlierAttempts(path.join(folder, step.id), manifest.digest, place)
 }
 
 /** Of nodes that another machine's worker finished, all that is known is that they went well. */
@@ -155,22 +188,22 @@ function toldDone(manifest: Manifest, ids: readonly string[]): Map<string, Ledge
   )
 }
 
-/** What dbt did until then is told either way. */
-function interruption(step: DbtWork, report: DbtReport, cancelled: AbortSignal, folder: string): Error {
-  if (cancelled.aborted) {
-    const reason = cancelled.reason as unknown
-    // A worker that shuts down must be told from a run that is cancelled: Temporal goes by the very error.
-    const isShutdown = reason instanceof CancelledFailure && reason.message === 'WORKER_SHUTDOWN'
-    return isShutdown
-      ? reason
-      : new CancelledFailure('the run was cancelled', [dbtFailureDetail('RunCancelled', report)])
-  }
-  const running = report.nodes.filter(({ status }) => status === 'unfinished').map(({ name }) => name)
+/** A worker that shuts down must be told from a run that is cancelled: Temporal goes by the very error. */
+function cancellation(cancelled: AbortSignal, report: DbtReport): Error {
+  const reason = cancelled.reason as unknown
+  const isShutdown = reason instanceof CancelledFailure && reason.message === 'WORKER_SHUTDOWN'
+  return isShutdown ? reason : new CancelledFailure('the run was cancelled', [dbtFailureDetail('RunCancelled', report)])
+}
+
+/** Without a report: dbt's own command had not begun. */
+function timeOut({ step, outputDir }: Task, report?: DbtReport): Error {
+  const folder = path.relative(process.cwd(), outputDir)
+  const running = report?.nodes.filter(({ status }) => status === 'unfinished').map(({ name }) => name) ?? []
   return failure(
     'StepTimedOut',
     `dbt ${step.command} took longer than the step's timeout of ${formatDuration(step.timeoutMs)} and was stopped` +
       `${running.length > 0 ? ` in ${running.slice(0, 3).join(', ')}` : ''}; find what is slow in ${folder}/dbt.log, ` +
       'or raise `timeout` in the pipeline file. What was done is not done again',
-    [dbtFailureDetail('StepTimedOut', report)],
+    report === undefined ? [] : [dbtFailureDetail('StepTimedOut', report)],
   )
 }

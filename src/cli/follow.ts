@@ -90,8 +90,9 @@ async function pendingProgress(handle: WorkflowHandle): Promise<Map<string, Prog
   for (const { activityId, heartbeatDetails } of raw.pendingActivities ?? []) {
     const payload = heartbeatDetails?.payloads?.[0]
     if (!activityId || !payload) continue
-    const progress = defaultPayloadConverter.fromPayload<Progress | null>(payload)
-    if (progress !== null) found.set(activityId, progress)
+    // Nothing, until the activity has something to say.
+    const progress = defaultPayloadConverter.fromPayload<Progress | null | undefined>(payload)
+    if (progress !== null && progress !== undefined) found.set(activityId, progress)
   }
   return found
 }

@@ -115,13 +115,22 @@ function stepPlanLines(step: PlannedStep): string[] {
       const { retries, retryDelayMs, timeoutMs } = step
       const apart = retryDelayMs === null ? 'as its failure asks for' : `${formatDuration(retryDelayMs)} apart`
       const again = retries === 0 ? 'no retries' : `${retries} ${retries === 1 ? 'retry' : 'retries'} ${apart}`
-      return [head(`${commandText(step)}  ${color.dim(`${again}, at most ${formatDuration(timeoutMs)} each`)}`)]
+      const costs =
+        step.options.vars === undefined ? [] : [note('vars: dbt parses the whole project for each other value')]
+      return [
+        head(`${commandText(step)}  ${color.dim(`${again}, at most ${formatDuration(timeoutMs)} each`)}`),
+        ...costs,
+      ]
     }
     case 'validate':
       return step.marts.map(({ mart, relation, key }) =>
         head(`${mart} (${relation.schema}.${relation.name}) by ${key.join(', ')}`),
       )
   }
+}
+
+function note(text: string): string {
+  return color.yellow(`     ${' '.repeat(10)}${text}`)
 }
 
 function columnLine(name: string, type: string, origin: string): string {

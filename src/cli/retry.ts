@@ -1,11 +1,7 @@
 // `millrace retry`: a new run of what a failed one was to do, which takes over what that one finished.
 import { defaultPayloadConverter } from '@temporalio/client'
-import { readFile } from 'node:fs/promises'
-import path from 'node:path'
 import { failure } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
-import { PLAN_FILE } from '../platform/run-folders.ts'
-import { runFolder } from '../platform/workspace.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import type { Cli } from './cli.ts'
 import { describeRun, startAndFollow, type RunOptions } from './run.ts'
@@ -27,9 +23,15 @@ export async function retryCommand(cli: Cli, workflowId: string, options: RunOpt
         `${workflowId} did not fail, so there is nothing to retry; do all of it again: npx millrace run ${type}`,
       )
     }
-    const before = await originalRequest(connected, workflowId, runId)
+    const { request: before, plan } = await beginningOf(connected, workflowId, runId)
+    if (plan === undefined) {
+      throw failure(
+        'RequestInvalid',
+        `${workflowId} failed before it was planned, so nothing of it can be taken over; start it anew: npx millrace run ${type}`,
+      )
+    }
     // The very day and values that it was for, not what their defaults mean now.
-    const params = (await plannedParams(cli, workflowId, runId)) ?? before.params ?? {}
+    const { params } = plan
     const request: RunRequest = { ...before, params, retryOf: { workflowId, runId } }
     return await startAndFollow(cli, connected, type, request, options)
   } finally {
@@ -37,15 +39,14 @@ export async function retryCommand(cli: Cli, workflowId: string, options: RunOpt
   }
 }
 
-async function originalRequest({ client }: ConnectedClient, workflowId: string, runId: string): Promise<RunRequest> {
+/** What it was started with and, where it came so far, what it planned: its first activity's result. */
+async function beginningOf({ client }: ConnectedClient, workflowId: string, runId: string) {
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory()
-  const [payload] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
-  return payload === undefined ? {} : defaultPayloadConverter.fromPayload<RunRequest>(payload)
-}
-
-/** Undefined when it was never planned, or on another machine. */
-async function plannedParams(cli: Cli, workflowId: string, runId: string): Promise<RunRequest['params']> {
-  const file = path.join(runFolder(cli.workspace, workflowId, runId), PLAN_FILE)
-  const text = await readFile(file, 'utf8').catch(() => undefined)
-  return text === undefined ? undefined : (JSON.parse(text) as Plan).params // our own file
+  const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
+  const completed = events?.find((event) => event.activityTaskCompletedEventAttributes)
+  const [result] = completed?.activityTaskCompletedEventAttributes?.result?.payloads ?? []
+  return {
+    request: input ? defaultPayloadConverter.fromPayload<RunRequest>(input) : {},
+    plan: result ? defaultPayloadConverter.fromPayload<Plan>(result) : undefined,
+  }
 }

@@ -15,16 +15,16 @@ const PRODUCTS: Partial<Record<DbtVerb, readonly string[]>> = {
 
 /**
  * Keeps logs, ledger, results and the compiled SQL of nodes that did not go well; the manifest goes to the run's folder,
- * where the last command's stands. `redact` takes known secrets out of what is kept. Safe to repeat.
+ * where the last command's stands. Without a command: of one whose worker died. `redact` takes known secrets out of what is kept. Safe to repeat.
  */
 export async function keepArtifacts(
-  command: DbtVerb,
+  command: DbtVerb | undefined,
   outputDir: string,
   runDir: string,
   nodes: readonly LedgerNode[],
   redact: (text: string) => string,
 ): Promise<void> {
-  const products = PRODUCTS[command] ?? []
+  const products = command === undefined ? [] : (PRODUCTS[command] ?? [])
   const wanted = nodes.flatMap(({ compiledFile, ...node }) =>
     compiledFile !== undefined && (!isGood({ ...node }) || node.result?.status === 'warn') ? [compiledFile] : [],
   )

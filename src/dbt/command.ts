@@ -41,7 +41,7 @@ export interface DbtInvocation extends DbtPlace {
 
 export type Resume =
   | { readonly kind: 'dbt retry'; readonly stateDir: string }
-  | { readonly kind: 'by name'; readonly selectors: readonly string[] }
+  | { readonly kind: 'by name'; readonly select: readonly string[]; readonly exclude: readonly string[] }
 
 /** What is there to judge a command by. */
 export interface DbtEvidence {
@@ -84,6 +84,8 @@ export async function runDbt(
   const { outputDir, redact } = invocation
   await mkdir(outputDir, { recursive: true })
   await requireDbt(invocation.executable)
+  // Of a first try in the same folder.
+  await discardEvents(outputDir)
   await bringPartialParse(invocation)
   const logFile = path.join(outputDir, 'dbt.log')
   const log = createWriteStream(logFile, { flags: 'a' })
@@ -136,7 +138,7 @@ export async function runDbt(
   // A dbt that was ended while it wrote it must not leave half of one behind.
   if (ledger.success !== undefined || ledger.nodes.size > 0) await keepPartialParse(invocation)
   const artifact = invocation.command.command === 'source freshness' ? 'sources.json' : 'run_results.json'
-  const evidence = {
+  return {
     command: invocation.command,
     commandText: commandText(invocation.command),
     exit,
@@ -145,9 +147,11 @@ export async function runDbt(
     artifact: await readOptional(path.join(outputDir, artifact)),
     logFile: path.relative(process.cwd(), logFile),
   }
-  // They hold SQL and values as they were: from here on the ledger tells the story.
+}
+
+/** Events and errors hold SQL and values as they were: to be called once the ledger tells the story. */
+export async function discardEvents(outputDir: string): Promise<void> {
   await Promise.all([eventsFile(outputDir), stderrFile(outputDir)].map((file) => rm(file, { force: true })))
-  return evidence
 }
 
 /** The ledger of an attempt whose worker is gone, from what its dbt wrote; undefined when it wrote nothing. */
@@ -202,8 +206,8 @@ function words(command: DbtCommand, resume: Resume | undefined): string[] {
       // Empty: a test runs only where it was asked for by name, not because its model was.
       return commandWords({
         ...command,
-        select: resume.selectors,
-        exclude: [],
+        select: resume.select,
+        exclude: resume.exclude,
         options: { ...options, indirectSelection: 'empty' },
       })
     }
@@ -219,11 +223,16 @@ function redacted(logged: LoggedEvent | undefined, redact: (text: string) => str
   const { event } = logged
   const text = logged.level === 'debug' ? '' : redact(logged.text)
   if (event?.kind === 'failed' || event?.kind === 'batch failed') {
-    return { ...logged, text, event: { ...event, message: redact(event.message.slice(0, MESSAGE_CHARS)) } }
+    return { ...logged, text, event: { ...event, message: clean(event.message, redact) } }
   }
   if (event?.kind !== 'node finished') return { ...logged, text }
-  const message = redact(event.result.message.slice(0, MESSAGE_CHARS))
+  const message = clean(event.result.message, redact)
   return { ...logged, text, event: { ...event, result: { ...event.result, message } } }
+}
+
+/** Cut with a margin first: a secret that the cut goes through would be known no more. */
+function clean(message: string, redact: (text: string) => string): string {
+  return redact(message.slice(0, MESSAGE_CHARS * 2)).slice(0, MESSAGE_CHARS)
 }
 
 async function requireDbt(executable: string): Promise<void> {
@@ -231,7 +240,7 @@ async function requireDbt(executable: string): Promise<void> {
   if (found === undefined) {
     throw failure(
       'DbtMissing',
-      `dbt is not set up here (no ${executable}); run \`npm run setup\`, ` +
+      `dbt is not set up here (no ${path.relative(process.cwd(), executable)}); run \`npm run setup\`, ` +
         'or correct `dbt: { executable: … }` in the pipeline file where it names one',
     )
   }

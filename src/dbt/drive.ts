@@ -4,7 +4,7 @@ import { DBT_RULES, type DbtCommand } from '../pipeline/dbt-command.ts'
 import type { DbtProgress, DbtReport, DoneSet } from '../pipeline/report.ts'
 import type { Grace } from '../platform/subprocess.ts'
 import { keepArtifacts } from './artifacts.ts'
-import { runDbt, type DbtEvidence, type DbtPlace, type DbtWatcher, type Resume } from './command.ts'
+import { discardEvents, runDbt, type DbtEvidence, type DbtPlace, type DbtWatcher, type Resume } from './command.ts'
 import { classify, FAILURE_CLASSES } from './failure-class.ts'
 import type { DbtLauncher } from './launch.ts'
 import { emptyLedger, isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
@@ -12,7 +12,16 @@ import { martsAfterFailure } from './marts.ts'
 import type { Manifest } from './manifest.ts'
 import type { UsualTimes } from './node-times.ts'
 import { packDone, progressOf } from './progress.ts'
-import { countAttempts, doneNodes, prepareRetry, resumeByName, writeLedger, type EarlierAttempts } from './resume.ts'
+import {
+  announceAttempt,
+  countAttempts,
+  doneNodes,
+  ledgerOf,
+  prepareRetry,
+  resumeByName,
+  writeLedger,
+  type EarlierAttempts,
+} from './resume.ts'
 import { judge, makeReport, mergedNodes, reportTakenOver } from './verdict.ts'
 
 /** One attempt of a command. Folders are absolute. */
@@ -54,13 +63,16 @@ export interface Driven {
 
 export function openDrive(task: DriveTask): Drive {
   const { command, earlier, selected, usual } = task
-  const doneIds = DBT_RULES[command.command].resumable ? doneNodes(earlier, selected) : []
+  // Other vars can make other nodes: what is selected is not known then.
+  const isResumable = DBT_RULES[command.command].resumable && command.options.vars === undefined
+  const doneIds = isResumable ? doneNodes(earlier, selected) : []
   const done = doneIds.flatMap((id) => earlier.nodes.get(id) ?? [])
   let ledger: DbtLedger = emptyLedger()
 
+  // One that warned is asked again: a bit could not say that it did.
   const isDone = (id: string) => {
     const node = ledger.nodes.get(id) ?? earlier.nodes.get(id)
-    return node !== undefined && isGood(node)
+    return node !== undefined && isGood(node) && node.result?.status !== 'warn'
   }
 
   const attempt = async (
@@ -92,7 +104,7 @@ export function openDrive(task: DriveTask): Drive {
 
   return {
     progress: () => progressOf(ledger, done, selected, usual, Date.now()),
-    doneSet: () => packDone(selected, isDone),
+    doneSet: () => packDone(selected, task.manifest.digest, isDone),
     async run(watcher, abort, launch) {
       const startedAtMs = performance.now()
       const todo = missingNodes(task, done)
@@ -101,6 +113,7 @@ export function openDrive(task: DriveTask): Drive {
       if (todo?.length === 0) {
         return { report: reportTakenOver(command.command, done), interrupted: false, nodes: [], durationMs: 0 }
       }
+      await announceAttempt(task.outputDir, task.manifest.digest)
       const state = path.join(task.outputDir, 'state')
       const nodes = { todo: todo ?? [], done: doneIds }
       const retry =
@@ -113,7 +126,7 @@ export function openDrive(task: DriveTask): Drive {
       const standing = {
         done,
         todo,
-        martsAfter: (all: readonly LedgerNode[]) => martsAfterFailure(task.manifest, all, task.marts),
+        martsAfter: (all: readonly LedgerNode[]) => martsAfterFailure(task.manifest, all, selected, task.marts),
       }
       const interrupted = abort.aborted
       return {
@@ -127,14 +140,16 @@ export function openDrive(task: DriveTask): Drive {
 }
 
 /**
- * Undefined: the whole command, because nothing of it is done. Where all nodes are done but hooks behind the last one may
- * not have run (grants, say), the quickest is done once more: dbt runs hooks only with a node.
+ * Undefined: the whole command, because nothing of it is done. What failed before is done again also where our selection
+ * does not know it. Where all nodes are done but hooks behind the last one may not have run (grants, say), the quickest is
+ * done once more: dbt runs hooks only with a node.
  */
 function missingNodes({ earlier, selected, manifest }: DriveTask, done: readonly LedgerNode[]): string[] | undefined {
   if (done.length === 0) return undefined
   const finished = new Set(done.map(({ uniqueId }) => uniqueId))
-  const todo = selected.filter((id) => !finished.has(id))
-  if (todo.length > 0 || !manifest.hasEndHooks || earlier.hooksDone) return todo
+  const failed = [...earlier.nodes.values()].filter((node) => !isGood(node)).map(({ uniqueId }) => uniqueId)
+  const todo = [...new Set([...selected.filter((id) => !finished.has(id)), ...failed])]
+  if (todo.length > 0 || manifest.endHooks.every((hook) => earlier.hooks.has(hook))) return todo
   const [quickest] = done.toSorted((a, b) => (a.result?.durationMs ?? 0) - (b.result?.durationMs ?? 0))
   return quickest === undefined ? [] : [quickest.uniqueId]
 }
@@ -145,23 +160,29 @@ function cannotRetry({ exit, ledger, stderrTail }: DbtEvidence): boolean {
   return FAILURE_CLASSES[classify(`${ledger.errors.join('\n')}\n${stderrTail}`)].retry !== 'yes'
 }
 
-async function writeEarlier({ earlier, outputDir }: DriveTask): Promise<void> {
-  const { startedAt, hooksDone, nodes } = earlier
-  const success = hooksDone ? true : undefined
-  await writeLedger(path.dirname(outputDir), { startedAt, success, nodes: [...nodes.values()] })
+async function writeEarlier({ earlier, manifest, outputDir }: DriveTask): Promise<void> {
+  const { startedAt, hooks, nodes } = earlier
+  await writeLedger(path.dirname(outputDir), {
+    digest: manifest.digest,
+    startedAt,
+    success: undefined,
+    hooks: [...hooks],
+    nodes: [...nodes.values()],
+  })
 }
 
-/** The ledger before anything is removed: it is what the next attempt goes by. */
+/** The ledgers before anything is removed: they are what the next attempt goes by. */
 async function keepBooks(
-  { command, place, earlier, outputDir, runDir }: DriveTask,
+  { command, place, manifest, earlier, outputDir, runDir }: DriveTask,
   { ledger }: DbtEvidence,
 ): Promise<void> {
-  const nodes = [...ledger.nodes.values()]
-  await writeLedger(outputDir, { startedAt: ledger.startedAt, success: ledger.success, nodes })
+  const own = ledgerOf(ledger, manifest.digest)
+  await writeLedger(outputDir, own)
   await writeLedger(path.dirname(outputDir), {
+    ...own,
     startedAt: earlier.startedAt ?? ledger.startedAt,
-    success: ledger.success,
     nodes: mergedNodes(ledger.nodes, [...earlier.nodes.values()]),
   })
-  await keepArtifacts(command.command, outputDir, runDir, nodes, place.redactKnown)
+  await discardEvents(outputDir)
+  await keepArtifacts(command.command, outputDir, runDir, own.nodes, place.redactKnown)
 }

@@ -107,7 +107,10 @@ export function recordEvent(ledger: DbtLedger, { invocationId, at, event }: Logg
 /** `PARTIAL SUCCESS (1/3)` says how many batches failed, not why. */
 function withBatchFailure({ batchFailures }: DbtLedger, { node, result }: NodeFinished): EventResult {
   const why = batchFailures.get(node.uniqueId)
-  return why === undefined ? result : { ...result, message: `${result.message}: ${why}` }
+  // Any node can come with such an exception; its own message then has it.
+  return why === undefined || result.status !== 'partial success'
+    ? result
+    : { ...result, message: `${result.message}: ${why}` }
 }
 
 function setNode(ledger: DbtLedger, kind: 'started' | 'finished', node: LedgerNode): LedgerChange {

@@ -56,7 +56,9 @@ const MANIFEST = JSON.stringify({
       tags: 'nightly',
       depends_on: { nodes: ['model.shop.orders'] },
     },
-    'operation.shop.start': hook('on-run-start'),
+    'operation.shop.start': hook('start', 'on-run-start'),
+    'operation.shop.grants': hook('grants', 'on-run-end'),
+    'operation.shop.log': hook('log', 'on-run-end'),
   },
   unit_tests: {
     'unit_test.shop.orders.ut': {
@@ -70,8 +72,8 @@ const MANIFEST = JSON.stringify({
   selectors: { nightly: { name: 'nightly', default: false, definition: {} } },
 })
 
-function hook(tag: string) {
-  return { ...ORDERS, unique_id: 'operation.shop.start', resource_type: 'operation', config: {}, tags: [tag] }
+function hook(name: string, tag: string) {
+  return { ...ORDERS, unique_id: `operation.shop.${name}`, resource_type: 'operation', config: {}, tags: [tag] }
 }
 
 describe('a manifest', () => {
@@ -120,11 +122,14 @@ describe('a manifest', () => {
     expect(manifest.nodes[3]).toMatchObject({ tags: ['nightly'], dependsOn: ['model.shop.orders'] })
   })
 
-  test("says whether something is done at a command's end, and whether a selector applies by itself", () => {
-    const atEnd = MANIFEST.replace('on-run-start', 'on-run-end')
+  test("says what is done at a command's end: hooks at its beginning are none of these", () => {
+    expect(manifest.endHooks).toEqual(['operation.shop.grants', 'operation.shop.log'])
+    expect(readManifest(MANIFEST.replaceAll('on-run-end', 'on-run-start')).endHooks).toEqual([])
+  })
+
+  test('says whether a selector applies by itself', () => {
     const byDefault = MANIFEST.replace('"default":false', '"default":true')
 
-    expect([manifest.hasEndHooks, readManifest(atEnd).hasEndHooks]).toEqual([false, true])
     expect([manifest.hasDefaultSelector, readManifest(byDefault).hasDefaultSelector]).toEqual([false, true])
   })
 

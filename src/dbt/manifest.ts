@@ -5,7 +5,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
 import { environmentVariable } from '../platform/environment.ts'
-import { errorCode, writeFileAtomically } from '../platform/files.ts'
+import { readJsonFile, writeFileAtomically } from '../platform/files.ts'
 import { INSTALLATION } from '../platform/workspace.ts'
 import type { ProfileTarget } from './profile.ts'
 
@@ -15,8 +15,8 @@ export interface Manifest {
   readonly digest: string
   readonly sources: readonly ManifestSource[]
   readonly nodes: readonly ManifestNode[]
-  /** The project does something after the last node of a command: grants, say. */
-  readonly hasEndHooks: boolean
+  /** Unique ids of what the project does after the last node of a command: grants, say. */
+  readonly endHooks: readonly string[]
   /** selectors.yml has one that applies where a command names none. */
   readonly hasDefaultSelector: boolean
 }
@@ -79,16 +79,17 @@ const manifestSchema = z.object({
   ),
   nodes: z.record(z.string(), nodeSchema),
   unit_tests: z.record(z.string(), nodeSchema).default({}),
+  functions: z.record(z.string(), nodeSchema).default({}),
   selectors: z.record(z.string(), z.looseObject({ default: z.unknown() })).default({}),
 })
 
 /** Reduces dbt's manifest.json (version 12). Throws a plain Error when it is of another form. */
 export function readManifest(text: string): Omit<Manifest, 'digest'> {
-  const { sources, nodes, unit_tests, selectors } = manifestSchema.parse(JSON.parse(text))
+  const { sources, nodes, unit_tests, functions, selectors } = manifestSchema.parse(JSON.parse(text))
   const operations = Object.values(nodes).filter(({ resource_type }) => resource_type === 'operation')
   return {
     hasDefaultSelector: Object.values(selectors).some((selector) => selector.default === true),
-    hasEndHooks: operations.some(({ tags }) => tags.includes('on-run-end')),
+    endHooks: operations.filter(({ tags }) => tags.includes('on-run-end')).map(({ unique_id }) => unique_id),
     sources: Object.values(sources).map((source) => ({
       uniqueId: source.unique_id,
       schema: source.schema,
@@ -98,7 +99,7 @@ export function readManifest(text: string): Omit<Manifest, 'digest'> {
       tags: source.tags,
       columns: Object.values(source.columns).map(({ name, data_type }) => ({ name, dataType: data_type ?? null })),
     })),
-    nodes: [...Object.values(nodes), ...Object.values(unit_tests)]
+    nodes: [...Object.values(nodes), ...Object.values(unit_tests), ...Object.values(functions)]
       .filter(({ resource_type }) => resource_type !== 'operation')
       .map((node) => ({
         uniqueId: node.unique_id,
@@ -135,24 +136,15 @@ export async function cachedManifest(
 ): Promise<Manifest> {
   const digest = await projectDigest(origin)
   const file = path.join(cacheDir, `${digest}.json`)
-  const cached = await readCachedJson<Manifest>(file)
+  const cached = await readJsonFile<Manifest>(file)
   if (cached !== undefined) return cached
   const manifest = { digest, ...readManifest(await parse()) }
   await writeFileAtomically(file, JSON.stringify(manifest))
   return manifest
 }
 
-/** The content of a file that we wrote; undefined when it is not there. */
-export async function readCachedJson<T>(file: string): Promise<T | undefined> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  })
-  return text === undefined ? undefined : (JSON.parse(text) as T)
-}
-
 /** Of what is cached: raise it when the type Manifest changes. */
-const CACHED_FORM = 2
+const CACHED_FORM = 3
 
 /** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
@@ -163,8 +155,11 @@ async function projectDigest({ projectDir, target, executable }: ManifestOrigin)
   const { type, schema, database, path: location, dbname, project, dataset } = target.settings
   hash.update(JSON.stringify({ target: target.target, type, schema, database, location, dbname, project, dataset }))
   hash.update(await readFile(path.join(INSTALLATION.root, 'tools', 'python', 'requirements.lock')))
-  // A dbt of the project's own: another one has another file, or another time of installation.
-  hash.update(`${executable} ${(await stat(executable).catch(() => undefined))?.mtimeMs ?? ''}`)
+  // A dbt of the project's own: another one has another file, or another time of installation. Ours is told by the lock,
+  // so that all machines have one digest.
+  if (executable !== path.join(path.dirname(INSTALLATION.python), 'dbt')) {
+    hash.update(`${executable} ${(await stat(executable).catch(() => undefined))?.mtimeMs ?? ''}`)
+  }
   const variables = new Set<string>()
   for await (const file of projectFiles(projectDir)) {
     const content = await readFile(path.join(projectDir, file))
@@ -216,6 +211,9 @@ export function sourceNames(manifest: Manifest): string[] {
 /** The manifest's file of a `dbt parse` that succeeded. */
 export async function readManifestFile(outputDir: string): Promise<string> {
   return await readFile(path.join(outputDir, 'manifest.json'), 'utf8').catch(() => {
-    throw failure('DbtProjectInvalid', `dbt parse wrote no manifest.json into ${outputDir}`)
+    throw failure(
+      'DbtProjectInvalid',
+      `dbt parse wrote no manifest.json into ${path.relative(process.cwd(), outputDir)}`,
+    )
   })
 }

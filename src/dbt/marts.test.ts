@@ -20,7 +20,7 @@ const model = (name: string, ...dependsOn: readonly string[]) => node(`model.sho
 const MANIFEST: Manifest = {
   digest: 'd',
   sources: [],
-  hasEndHooks: false,
+  endHooks: [],
   hasDefaultSelector: false,
   nodes: [
     model('stg_logs', 'source.shop.raw.logs'),
@@ -52,7 +52,7 @@ describe('of a build in which a model fails', () => {
   )
 
   test('marts behind it are broken because of it, those beside it are not, untouched ones are left out', () => {
-    expect(martsAfterFailure(MANIFEST, built, ['mart_orders', 'mart_usage', 'mart_codes', 'mart_week'])).toEqual({
+    expect(martsAfterFailure(MANIFEST, built, [], ['mart_orders', 'mart_usage', 'mart_codes', 'mart_week'])).toEqual({
       unbroken: ['mart_orders'],
       broken: [
         { mart: 'mart_usage', because: 'stg_logs' },
@@ -62,14 +62,14 @@ describe('of a build in which a model fails', () => {
   })
 
   test('without named marts the last models are meant: no model that others are made of, none that tests look at', () => {
-    const { unbroken, broken } = martsAfterFailure(MANIFEST, built, [])
+    const { unbroken, broken } = martsAfterFailure(MANIFEST, built, [], [])
 
     expect(unbroken).toEqual(['mart_orders'])
     expect(broken.map(({ mart }) => mart)).toEqual(['mart_usage', 'mart_week'])
   })
 
   test('a name that no mart has is passed over', () => {
-    expect(martsAfterFailure(MANIFEST, built, ['mart_users', 'weeks'])).toEqual({ unbroken: [], broken: [] })
+    expect(martsAfterFailure(MANIFEST, built, [], ['mart_users', 'weeks'])).toEqual({ unbroken: [], broken: [] })
   })
 })
 
@@ -88,7 +88,7 @@ test.each<[string, LedgerNode[], string, string]>([
   ['what was skipped, and nobody knows why', states(['model.shop.stg_logs', 'skipped']), 'mart_usage', 'stg_logs'],
   ['what began and did not end', states(['model.shop.logs_by_day', undefined]), 'mart_week', 'logs_by_day'],
 ])('a mart is broken by %s', (_what, nodes, mart, because) => {
-  expect(martsAfterFailure(MANIFEST, nodes, [mart])).toEqual({ unbroken: [], broken: [{ mart, because }] })
+  expect(martsAfterFailure(MANIFEST, nodes, [], [mart])).toEqual({ unbroken: [], broken: [{ mart, because }] })
 })
 
 test.each<[string, LedgerNode[], string]>([
@@ -104,13 +104,23 @@ test.each<[string, LedgerNode[], string]>([
     'mart_usage',
   ],
 ])('a mart is not broken by %s', (_what, nodes, mart) => {
-  expect(martsAfterFailure(MANIFEST, nodes, [mart])).toEqual({ unbroken: [mart], broken: [] })
+  expect(martsAfterFailure(MANIFEST, nodes, [], [mart])).toEqual({ unbroken: [mart], broken: [] })
+})
+
+test('a mart that was asked for and not come to holds what it held before: it is broken', () => {
+  const nodes = states(['model.shop.stg_logs', 'success'], ['model.shop.logs_by_day', undefined])
+  const selected = ['model.shop.stg_orders', 'model.shop.mart_orders']
+
+  expect(martsAfterFailure(MANIFEST, nodes, selected, ['mart_orders', 'mart_codes'])).toEqual({
+    unbroken: [],
+    broken: [{ mart: 'mart_orders', because: 'mart_orders' }],
+  })
 })
 
 test('seeds are marts where they are named', () => {
   const nodes = states(['seed.shop.codes', 'success'], ['model.shop.mart_codes', 'error'])
 
-  expect(martsAfterFailure(MANIFEST, nodes, ['codes', 'mart_codes'])).toEqual({
+  expect(martsAfterFailure(MANIFEST, nodes, [], ['codes', 'mart_codes'])).toEqual({
     unbroken: ['codes'],
     broken: [{ mart: 'mart_codes', because: 'mart_codes' }],
   })
@@ -121,7 +131,7 @@ test('of very many marts the first 50 of each kind are told', () => {
   const manifest = { ...MANIFEST, nodes: names.map((name) => model(name)) }
   const nodes = names.map((name, index) => madeNode(`model.shop.${name}`, index < 60 ? 'success' : 'error'))
 
-  const { unbroken, broken } = martsAfterFailure(manifest, nodes, names)
+  const { unbroken, broken } = martsAfterFailure(manifest, nodes, [], names)
 
   expect([unbroken.length, broken.length, unbroken[0], broken[0]?.mart]).toEqual([50, 50, 'm0', 'm60'])
 })

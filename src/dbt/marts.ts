@@ -7,11 +7,13 @@ const MAX_LISTED = 50
 
 /**
  * Of the marts named (of all models that no other is made of, where none is): a mart is broken when one of its ancestors,
- * itself, or a test of any of these did not go well. Marts that the command did not touch at all are left out.
+ * itself, or a test of any of these did not go well, or one of them was selected and the command did not come to it. Marts
+ * that the command has nothing to do with are left out.
  */
 export function martsAfterFailure(
   manifest: Manifest,
   nodes: readonly LedgerNode[],
+  selected: readonly string[],
   wanted: readonly string[],
 ): MartsAfterFailure {
   const byId = new Map(manifest.nodes.map((node) => [node.uniqueId, node]))
@@ -25,17 +27,24 @@ export function martsAfterFailure(
       : [node.uniqueId]
     for (const id of about) if (!blame.has(id)) blame.set(id, node.name)
   }
+  const asked = new Set(selected)
   const unbroken: string[] = []
   const broken: { mart: string; because: string }[] = []
   for (const mart of wanted.length > 0 ? named(manifest, wanted) : lastModels(manifest)) {
     const lineage = [mart.uniqueId, ...ancestors(mart, byId)]
     const culprit = lineage.map((id) => blame.get(id)).find((name) => name !== undefined)
-    const unfinished = lineage.map((id) => touched.get(id)).find((node) => node !== undefined && !isGood(node))
+    const unfinished = lineage.find((id) => isUnfinished(touched.get(id)) ?? asked.has(id))
     if (culprit !== undefined) broken.push({ mart: mart.name, because: culprit })
-    else if (unfinished !== undefined) broken.push({ mart: mart.name, because: unfinished.name })
+    else if (unfinished !== undefined)
+      broken.push({ mart: mart.name, because: byId.get(unfinished)?.name ?? unfinished })
     else if (lineage.some((id) => touched.has(id)) || testsTouch(manifest, touched, lineage)) unbroken.push(mart.name)
   }
   return { unbroken: unbroken.slice(0, MAX_LISTED), broken: broken.slice(0, MAX_LISTED) }
+}
+
+/** Undefined for a node that the command did not come to. */
+function isUnfinished(node: LedgerNode | undefined): boolean | undefined {
+  return node === undefined ? undefined : !isGood(node)
 }
 
 function named(manifest: Manifest, wanted: readonly string[]): ManifestNode[] {

@@ -22,7 +22,7 @@ function model(name: string, folder: string, tags: readonly string[] = []): Mani
 
 const MANIFEST: Manifest = {
   digest: 'd',
-  hasEndHooks: false,
+  endHooks: [],
   hasDefaultSelector: false,
   sources: [
     {

@@ -137,7 +137,8 @@ describe('the set of done nodes', () => {
 
         const found = unpackDone(
           shuffled,
-          packDone(all, (each) => set.has(each)),
+          'd',
+          packDone(all, 'd', (each) => set.has(each)),
         )
 
         expect(found.toSorted()).toEqual(done.toSorted())
@@ -149,11 +150,12 @@ describe('the set of done nodes', () => {
     fc.assert(
       fc.property(ids, fc.string(), (all, other) => {
         fc.pre(!all.includes(other) && all.length > 0)
-        const packed = packDone(all, () => true)
+        const packed = packDone(all, 'd', () => true)
 
-        expect(unpackDone([...all, other], packed)).toEqual([])
-        expect(unpackDone(all.slice(1), packed)).toEqual([])
-        expect(unpackDone([...all.slice(1), other], packed)).toEqual([])
+        expect(unpackDone([...all, other], 'd', packed)).toEqual([])
+        expect(unpackDone(all.slice(1), 'd', packed)).toEqual([])
+        expect(unpackDone([...all.slice(1), other], 'd', packed)).toEqual([])
+        expect(unpackDone(all, 'another manifest', packed)).toEqual([])
       }),
     )
   })
@@ -161,16 +163,16 @@ describe('the set of done nodes', () => {
   test('of 3,000 nodes has at most 600 bytes', () => {
     const all = Array.from({ length: 3_000 }, (_, index) => id(`a_model_with_a_long_name_${index}`))
 
-    const packed = packDone(all, (each) => !each.endsWith('7'))
+    const packed = packDone(all, 'd', (each) => !each.endsWith('7'))
 
     expect(JSON.stringify(packed).length).toBeLessThanOrEqual(600)
-    expect(unpackDone(all, packed)).toHaveLength(2_700)
+    expect(unpackDone(all, 'd', packed)).toHaveLength(2_700)
   })
 
   test('that was cut short holds only what it still has', () => {
     const all = Array.from({ length: 16 }, (_, index) => id(`m${index}`))
-    const packed = packDone(all, () => true)
+    const packed = packDone(all, 'd', () => true)
 
-    expect(unpackDone(all, { ...packed, bits: packed.bits.slice(0, 2) })).toHaveLength(8)
+    expect(unpackDone(all, 'd', { ...packed, bits: packed.bits.slice(0, 2) })).toHaveLength(8)
   })
 })

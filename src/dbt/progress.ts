@@ -30,7 +30,12 @@ export function progressOf(
     failed: ended.length - withStatus(isGood) - skipped,
     warned: withStatus(({ result }) => result?.status === 'warn'),
     skipped,
-    total: Math.max(selected.length, ledger.total + done.filter(({ uniqueId }) => !ledger.nodes.has(uniqueId)).length),
+    // dbt does not count all that it runs.
+    total: Math.max(
+      nodes.length,
+      selected.length,
+      ledger.total + done.filter(({ uniqueId }) => !ledger.nodes.has(uniqueId)).length,
+    ),
     running: running.toSorted((a, b) => a.startedAtMs - b.startedAtMs).slice(0, MAX_RUNNING),
     slowest: ended
       .map(({ name, result }) => ({ name, durationMs: result?.durationMs ?? 0 }))
@@ -64,25 +69,32 @@ function timeLeft(
   return Math.max(work / parallel, ...rest, 0)
 }
 
-/** The nodes that are done, as bits over the command's sorted ids: 375 bytes for 3,000 nodes. */
-export function packDone(selected: readonly string[], isDone: (uniqueId: string) => boolean): DoneSet {
+/** The nodes of a manifest that are done, as bits over the command's sorted ids: 375 bytes for 3,000 nodes. */
+export function packDone(
+  selected: readonly string[],
+  manifestDigest: string,
+  isDone: (uniqueId: string) => boolean,
+): DoneSet {
   const ids = selected.toSorted()
   const bytes = new Uint8Array(Math.ceil(ids.length / 8))
   ids.forEach((id, index) => {
     const at = index >> 3
     if (isDone(id)) bytes[at] = (bytes[at] ?? 0) | (1 << (index & 7))
   })
-  return { idsDigest: digestOf(ids), bits: Buffer.from(bytes).toString('base64') }
+  return { madeOver: digestOf(manifestDigest, ids), bits: Buffer.from(bytes).toString('base64') }
 }
 
-/** The ids that the set holds; none when it was made over other ids than these. */
-export function unpackDone(selected: readonly string[], { idsDigest, bits }: DoneSet): string[] {
+/** The ids that the set holds; none when it was made over another manifest or other ids. */
+export function unpackDone(selected: readonly string[], manifestDigest: string, { madeOver, bits }: DoneSet): string[] {
   const ids = selected.toSorted()
-  if (digestOf(ids) !== idsDigest) return []
+  if (digestOf(manifestDigest, ids) !== madeOver) return []
   const bytes = Buffer.from(bits, 'base64')
   return ids.filter((_, index) => ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1)
 }
 
-function digestOf(ids: readonly string[]): string {
-  return createHash('sha256').update(ids.join('\n')).digest('hex').slice(0, 16)
+function digestOf(manifestDigest: string, ids: readonly string[]): string {
+  return createHash('sha256')
+    .update([manifestDigest, ...ids].join('\n'))
+    .digest('hex')
+    .slice(0, 16)
 }

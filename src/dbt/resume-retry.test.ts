@@ -90,12 +90,36 @@ describe('dbt retry', () => {
   })
 })
 
-test('by name, each node has its own address; one that the manifest does not know, its name', () => {
-  const node = { uniqueId: id('a'), fqn: 'shop.staging.a' } as ManifestNode // nothing else is looked at
-  const manifest: Manifest = { digest: 'd', sources: [], nodes: [node], hasEndHooks: false, hasDefaultSelector: false }
+describe('by name', () => {
+  /** Nodes `x` at these addresses. */
+  function manifestOf(addresses: Readonly<Record<string, string>>): Manifest {
+    const nodes = Object.entries(addresses).map(([name, fqn]) => ({ uniqueId: id(name), fqn }) as ManifestNode) // nothing else is looked at
+    return { digest: 'd', sources: [], nodes, endHooks: [], hasDefaultSelector: false }
+  }
 
-  expect(resumeByName(manifest, [id('a'), id('b')])).toEqual({
-    kind: 'by name',
-    selectors: ['fqn:shop.staging.a', 'fqn:b'],
+  test('each node has its own address; one that the manifest does not know, its name', () => {
+    expect(resumeByName(manifestOf({ a: 'shop.staging.a' }), [id('a'), id('b')])).toEqual({
+      kind: 'by name',
+      select: ['fqn:shop.staging.a', 'fqn:b'],
+      exclude: [],
+    })
+  })
+
+  test('what lies in a folder of the same name is taken out, where it is not asked for itself', () => {
+    const manifest = manifestOf({
+      orders: 'shop.orders',
+      done: 'shop.orders.done',
+      deep: 'shop.orders.daily.deep',
+      missing: 'shop.orders.missing',
+      // Its address begins so, but it is in no such folder.
+      orders_by_day: 'shop.orders_by_day',
+      other: 'shop.other.orders',
+    })
+
+    expect(resumeByName(manifest, [id('orders'), id('missing')])).toEqual({
+      kind: 'by name',
+      select: ['fqn:shop.orders', 'fqn:shop.orders.missing'],
+      exclude: ['fqn:shop.orders.done', 'fqn:shop.orders.daily.deep'],
+    })
   })
 })

@@ -1,9 +1,10 @@
 // Exact resume: which nodes of a command are done, and how dbt is made to do just the others.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { DbtCommand, DbtOptions } from '../pipeline/dbt-command.ts'
-import { errorCode, writeFileAtomically } from '../platform/files.ts'
-import { readAbandonedEvents, type DbtPlace, type Resume } from './command.ts'
+import { errorCode, readJsonFile, writeFileAtomically } from '../platform/files.ts'
+import { keepArtifacts } from './artifacts.ts'
+import { discardEvents, readAbandonedEvents, type DbtPlace, type Resume } from './command.ts'
 import { endLeftover } from './launch.ts'
 import { isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
 import type { Manifest } from './manifest.ts'
@@ -14,14 +15,20 @@ export interface EarlierAttempts {
   readonly nodes: ReadonlyMap<string, LedgerNode>
   /** When the first of them began: microbatch models go by it. */
   readonly startedAt: string | undefined
-  /** Hooks at the command's end have run since the last node was done. */
-  readonly hooksDone: boolean
+  /** Unique ids of hooks that have run since the last node was done. */
+  readonly hooks: ReadonlySet<string>
 }
+
+export const NOTHING_DONE: EarlierAttempts = { nodes: new Map(), startedAt: undefined, hooks: new Set() }
 
 /** An account in the folder of an attempt, once its dbt has ended, and in the step's: what all its attempts came to. */
 export interface AttemptLedger {
+  /** Of the manifest it was made from: what was done from another one does not count. */
+  readonly digest: string
   readonly startedAt: string | undefined
   readonly success: boolean | undefined
+  /** Hooks that went well. */
+  readonly hooks: readonly string[]
   readonly nodes: readonly LedgerNode[]
 }
 
@@ -31,32 +38,38 @@ export async function writeLedger(folder: string, ledger: AttemptLedger): Promis
   await writeFileAtomically(path.join(folder, LEDGER_FILE), `${JSON.stringify(ledger, null, 1)}\n`)
 }
 
+/** To be called before dbt is started: should this worker die, its events are read as those of this manifest. */
+export async function announceAttempt(attemptDir: string, digest: string): Promise<void> {
+  await writeLedger(attemptDir, { digest, startedAt: undefined, success: undefined, hooks: [], nodes: [] })
+}
+
+type Place = Pick<DbtPlace, 'redact' | 'redactKnown'>
+
 /**
  * Reads the attempts in a step's folder, after making sure that nothing of them lives. The events of an attempt whose
- * worker died were written by dbt itself, so they are complete.
+ * worker died were written by dbt itself, so they are complete. Attempts on another state of the project do not count.
  */
-export async function earlierAttempts(stepDir: string, redact: (text: string) => string): Promise<EarlierAttempts> {
+export async function earlierAttempts(stepDir: string, digest: string, place: Place): Promise<EarlierAttempts> {
   const nodes = new Map<string, LedgerNode>()
+  const hooks = new Set<string>()
   let startedAt: string | undefined
-  let hooksDone = false
-  const add = (ledger: AttemptLedger) => {
+  const add = (ledger: AttemptLedger | undefined) => {
+    if (ledger?.digest !== digest) return
     startedAt ??= ledger.startedAt
-    // One that failed stands there as a node, and must run again.
-    hooksDone = ledger.success !== undefined && ledger.nodes.every((node) => !isHook(node) || isGood(node))
+    if (ledger.nodes.length > 0) hooks.clear()
+    for (const hook of ledger.hooks) hooks.add(hook)
     for (const node of ledger.nodes) {
       // Skipped is what was not begun: it takes back nothing. Hooks belong to their attempt.
       if ((node.result?.status === 'skipped' && nodes.has(node.uniqueId)) || isHook(node)) continue
       nodes.set(node.uniqueId, node)
     }
   }
-  const known = await readLedger(stepDir)
-  if (known !== undefined) add(known)
+  add(await readLedger(stepDir))
   for (const attemptDir of await attemptDirs(stepDir)) {
     await endLeftover(attemptDir)
-    const ledger = (await readLedger(attemptDir)) ?? (await abandonedLedger(attemptDir, nodes, redact))
-    if (ledger !== undefined) add(ledger)
+    add((await abandonedLedger(attemptDir, nodes, place)) ?? (await readLedger(attemptDir)))
   }
-  return { nodes, startedAt, hooksDone }
+  return { nodes, startedAt, hooks }
 }
 
 /** Folders `1.1`, `1.2`, `2.1`: number of the command's attempt, and of Temporal's attempts at that. */
@@ -74,26 +87,29 @@ async function attemptDirs(stepDir: string): Promise<string[]> {
     .map(({ name }) => path.join(stepDir, name))
 }
 
-async function readLedger(attemptDir: string): Promise<AttemptLedger | undefined> {
-  try {
-    return JSON.parse(await readFile(path.join(attemptDir, LEDGER_FILE), 'utf8')) as AttemptLedger
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
+async function readLedger(folder: string): Promise<AttemptLedger | undefined> {
+  return await readJsonFile<AttemptLedger>(path.join(folder, LEDGER_FILE))
 }
 
+/** Of an attempt that left its events, because its worker died; what it left otherwise is tidied up. */
 async function abandonedLedger(
   attemptDir: string,
   before: ReadonlyMap<string, LedgerNode>,
-  redact: (text: string) => string,
+  { redact, redactKnown }: Place,
 ): Promise<AttemptLedger | undefined> {
   const found = await readAbandonedEvents(attemptDir, redact)
   if (found === undefined) return undefined
   countAttempts(found, before)
-  const ledger = { startedAt: found.startedAt, success: found.success, nodes: [...found.nodes.values()] }
+  const { digest = '' } = (await readLedger(attemptDir)) ?? {}
+  const ledger = ledgerOf(found, digest)
   await writeLedger(attemptDir, ledger)
+  await discardEvents(attemptDir)
+  await keepArtifacts(undefined, attemptDir, path.join(attemptDir, '..', '..'), ledger.nodes, redactKnown)
   return ledger
+}
+
+export function ledgerOf({ startedAt, success, hooks, nodes }: DbtLedger, digest: string): AttemptLedger {
+  return { digest, startedAt, success, hooks: [...hooks], nodes: [...nodes.values()] }
 }
 
 function isHook({ resourceType }: LedgerNode): boolean {
@@ -185,8 +201,16 @@ function retryArgs(options: DbtOptions): Record<string, unknown> {
   }
 }
 
-/** The same by name, for a dbt that cannot retry: each node by its own address, tests only where they are named. */
+/**
+ * The same by name, for a dbt that cannot retry: each node by its own address, tests only where they are named. dbt
+ * takes an address for that of a folder, too, so what lies in one of that name is taken out again.
+ */
 export function resumeByName(manifest: Manifest, todo: readonly string[]): Resume {
   const fqn = new Map(manifest.nodes.map((node) => [node.uniqueId, node.fqn]))
-  return { kind: 'by name', selectors: todo.map((id) => `fqn:${fqn.get(id) ?? id.split('.')[2] ?? id}`) }
+  const wanted = new Set(todo.map((id) => fqn.get(id) ?? id.split('.')[2] ?? id))
+  const within = [...fqn.values()].filter(
+    (address) => !wanted.has(address) && [...wanted].some((folder) => address.startsWith(`${folder}.`)),
+  )
+  const select = [...wanted].map((address) => `fqn:${address}`)
+  return { kind: 'by name', select, exclude: within.map((address) => `fqn:${address}`) }
 }

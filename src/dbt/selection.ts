@@ -4,12 +4,12 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
-import { DBT_RULES, type DbtCommand } from '../pipeline/dbt-command.ts'
+import { DBT_RULES, type DbtCommand, type DbtVerb } from '../pipeline/dbt-command.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
-import { writeFileAtomically } from '../platform/files.ts'
+import { readJsonFile, writeFileAtomically } from '../platform/files.ts'
 import { runShort } from '../platform/subprocess.ts'
 import { bringPartialParse, type DbtPlace } from './command.ts'
-import { readCachedJson, type Manifest, type ManifestNode } from './manifest.ts'
+import type { Manifest, ManifestNode } from './manifest.ts'
 
 const SCRIPT = fileURLToPath(new URL('check_selection.py', import.meta.url))
 const answerSchema = z.union([z.object({ nodes: z.array(z.array(z.string())) }), z.object({ error: z.string() })])
@@ -19,6 +19,7 @@ export interface SelectionPlace extends DbtPlace {
   readonly outputDir: string
   /** Ours to fill. */
   readonly cacheDir: string
+  readonly abort: AbortSignal
 }
 
 /**
@@ -31,13 +32,13 @@ export async function selectedNodes(
   commands: readonly DbtCommand[],
 ): Promise<string[][]> {
   const questions = commands.map((command) => {
-    const words = listWords(command)
+    const words = listWords(command, manifest)
     const digest = createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, 16)
     return { command, words, file: path.join(place.cacheDir, `${manifest.digest}-${digest}.json`) }
   })
   const answers = await Promise.all(
     questions.map(
-      async ({ command, file }) => withoutSelection(command, manifest) ?? (await readCachedJson<string[]>(file)),
+      async ({ command, file }) => withoutSelection(command, manifest) ?? (await readJsonFile<string[]>(file)),
     ),
   )
   const open = questions.filter((_, index) => answers[index] === undefined)
@@ -58,7 +59,7 @@ export async function selectedNodes(
 
 /** Without a selection a command takes all there is of its types, which the manifest knows as well as dbt. */
 function withoutSelection({ command, select, exclude, options }: DbtCommand, manifest: Manifest): string[] | undefined {
-  const { types } = DBT_RULES[command]
+  const types = typesOf(command, manifest)
   if (types.length === 0) return []
   const selecting = select.length > 0 || exclude.length > 0 || options.selector !== undefined
   if (selecting || manifest.hasDefaultSelector) return undefined
@@ -72,15 +73,22 @@ function isNeverBuilt({ materialized }: ManifestNode): boolean {
   return materialized === 'ephemeral'
 }
 
+/** A build makes functions, too; an older dbt does not know the word. */
+function typesOf(command: DbtVerb, { nodes }: Manifest): readonly string[] {
+  const { types } = DBT_RULES[command]
+  const hasFunctions = command === 'build' && nodes.some(({ resourceType }) => resourceType === 'function')
+  return hasFunctions ? [...types, 'function'] : types
+}
+
 /** The words of a `dbt ls` that lists what the command acts on. */
-function listWords({ command, select, exclude, options }: DbtCommand): string[] {
+function listWords({ command, select, exclude, options }: DbtCommand, manifest: Manifest): string[] {
   const { selector, indirectSelection } = options
   return [
     ...(select.length > 0 ? ['--select', ...select] : []),
     ...(exclude.length > 0 ? ['--exclude', ...exclude] : []),
     ...(selector === undefined ? [] : ['--selector', selector]),
     ...(indirectSelection === undefined ? [] : ['--indirect-selection', indirectSelection]),
-    ...DBT_RULES[command].types.flatMap((type) => ['--resource-type', type]),
+    ...typesOf(command, manifest).flatMap((type) => ['--resource-type', type]),
   ]
 }
 
@@ -93,12 +101,16 @@ async function ask(place: SelectionPlace, selections: readonly string[][]): Prom
     args: [SCRIPT],
     cwd: projectDir,
     env: { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', DBT_LOG_PATH: outputDir, DBT_LOG_LEVEL_FILE: 'none' },
+    abort: place.abort,
     input: JSON.stringify({ arguments: [...args, '--target-path', outputDir], selections }),
   })
   const answer = answerSchema.safeParse(parseLastLine(stdout)).data
   if (answer !== undefined && 'nodes' in answer) return answer.nodes
   const reason = place.redact(answer?.error ?? (stderr.trim().split('\n').at(-1) || 'dbt gave no answer'))
-  throw failure('DbtProjectInvalid', `dbt ls failed: ${reason}; run it by hand in ${projectDir}`)
+  throw failure(
+    'DbtProjectInvalid',
+    `dbt ls failed: ${reason}; run it by hand in ${path.relative(process.cwd(), projectDir) || '.'}`,
+  )
 }
 
 function parseLastLine(stdout: string): unknown {
@@ -139,7 +151,7 @@ export async function emptySelections(
       index,
       message:
         item === undefined
-          ? `dbt ${command.command} ${selectionText(command)} selects nothing that it could work on`
+          ? `dbt ${command.command} ${selectionText(command)} selects nothing that it could work on${commaHint(command.select.find((each) => each.includes(',')) ?? '')}`
           : `'${item}' matches nothing${nearest(item, manifest)}`,
     }))
 }
@@ -147,7 +159,8 @@ export async function emptySelections(
 /** One question for the whole and one for each item. Items are asked for in general: `tag:x` may have models, but no test. */
 function questions(command: DbtCommand): { readonly command: DbtCommand; readonly item?: string }[] {
   const { select, exclude, options } = command
-  if (DBT_RULES[command.command].types.length === 0) return []
+  // Other vars can make other nodes: only dbt with these vars knows.
+  if (DBT_RULES[command.command].types.length === 0 || options.vars !== undefined) return []
   const items = [...select, ...exclude].map((item) => ({
     item,
     command: { command: 'ls', select: [item], exclude: [], options: {} } as const,
@@ -171,12 +184,16 @@ function selectionText({ select, exclude, options }: DbtCommand): string {
   ].join(' ')
 }
 
+function commaHint(item: string): string {
+  if (!item.includes(',')) return ''
+  const union = item.split(',').map((part) => part.trim())
+  return `: a comma means what both sides have in common; for a union write [${union.join(', ')}]`
+}
+
 /** ` (did you mean 'x'?)`, by the kind of thing that the item names; a comma gets a word of its own. */
 export function nearest(item: string, manifest: Manifest): string {
-  if (item.includes(',')) {
-    const union = item.split(',').map((part) => part.trim())
-    return `: a comma means what both sides have in common; for a union write [${union.join(', ')}]`
-  }
+  const hint = commaHint(item)
+  if (hint !== '') return hint
   const bare = item.replace(/^(?:@|\d*\+)/, '').replace(/\+\d*$/, '')
   const [, method, value = ''] = /^([\w.]+):(.*)$/.exec(bare) ?? []
   const { nodes, sources } = manifest

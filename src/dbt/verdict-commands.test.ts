@@ -13,7 +13,7 @@ describe.each(['deps', 'parse', 'ls'] as const)('dbt %s', (verb) => {
   })
 
   test.each<[string, Partial<DbtEvidence>, string]>([
-    ['exit code 1', { exit: exit(1) }, 'DbtVerdictDisagrees'],
+    ['exit code 1', { exit: exit(1) }, 'DbtProjectInvalid'],
     ['exit code 2', { exit: exit(2) }, 'DbtProjectInvalid'],
     ['an end by a signal', { exit: exit(undefined, 'SIGTERM') }, 'DbtKilled'],
     ['its word that it failed', { ledger: { ...good.ledger, success: false } }, 'DbtVerdictDisagrees'],

@@ -46,20 +46,20 @@ const TABLE = `
   absent    | agrees   | DbtVerdictDisagrees | DbtVerdictDisagrees | DbtProjectInvalid | DbtKilled
   stale     | agrees   | DbtVerdictDisagrees | DbtVerdictDisagrees | DbtProjectInvalid | DbtKilled
   truncated | agrees   | DbtVerdictDisagrees | DbtVerdictDisagrees | DbtProjectInvalid | DbtKilled
-  empty     | agrees   | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
+  empty     | agrees   | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
   good      | agrees   | SUCCESS             | DbtVerdictDisagrees | DbtProjectInvalid | DbtKilled
   warn      | agrees   | SUCCESS             | DbtVerdictDisagrees | DbtProjectInvalid | DbtKilled
   skipped   | agrees   | DbtUnknown          | DbtUnknown          | DbtUnknown        | DbtKilled
   error     | agrees   | DbtNodesFailed      | DbtNodesFailed      | DbtNodesFailed    | DbtKilled
   unknown   | agrees   | DbtUnknown          | DbtUnknown          | DbtUnknown        | DbtKilled
-  absent    | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  stale     | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  truncated | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  good      | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  warn      | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  skipped   | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  error     | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
-  unknown   | no nodes | DbtNothingSelected  | DbtNothingSelected  | DbtProjectInvalid | DbtKilled
+  absent    | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  stale     | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  truncated | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  good      | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  warn      | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  skipped   | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  error     | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
+  unknown   | no nodes | DbtNothingSelected  | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
   absent    | empty    | DbtProjectInvalid   | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
   stale     | empty    | DbtProjectInvalid   | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled
   truncated | empty    | DbtProjectInvalid   | DbtProjectInvalid   | DbtProjectInvalid | DbtKilled

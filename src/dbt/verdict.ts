@@ -50,7 +50,7 @@ export function judge(evidence: DbtEvidence, standing: Standing = ON_ITS_OWN): D
   const hasFailed = bad.some(({ result }) => result !== undefined)
   const silent = ledger.invocationId === undefined
   // A node that failed tells more than what dbt said about its own end.
-  if (!hasFailed && (silent || ledger.errors.length > 0 || (exit.exitCode !== 0 && exit.exitCode !== 1))) {
+  if (!hasFailed && (silent || ledger.errors.length > 0 || isRefusal(evidence))) {
     throw stopped(evidence, fail)
   }
   const asked = new Set([...command.select, ...command.exclude])
@@ -80,6 +80,12 @@ export function judge(evidence: DbtEvidence, standing: Standing = ON_ITS_OWN): D
     throw fail('DbtVerdictDisagrees', `${commandText} cannot be trusted: ${disagreement}; log: ${evidence.logFile}`)
   }
   return report
+}
+
+/** Exit code 1 is for nodes that failed, 2 for all else. */
+function isRefusal({ exit, ledger }: DbtEvidence): boolean {
+  if (exit.exitCode === 0) return false
+  return exit.exitCode !== 1 || (ledger.nodes.size === 0 && !ledger.nothingSelected)
 }
 
 type Fail = (type: FailureType, message: string) => Error

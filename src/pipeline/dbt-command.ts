@@ -80,6 +80,13 @@ export const DBT_RULES: Readonly<Record<DbtVerb, VerbRule>> = {
   'run-operation': { options: ['vars', 'operation'], types: [], evidence: 'operation', resumable: false },
 }
 
+/** Commands that change tables other commands build on. A test's stored failures are none. */
+const WRITING: readonly DbtVerb[] = ['seed', 'run', 'build', 'snapshot', 'run-operation']
+
+export function writes(command: DbtVerb): boolean {
+  return WRITING.includes(command)
+}
+
 /** Activity types of the commands, as histories and Temporal's UI have them. */
 export const DBT_ACTIVITIES = {
   deps: 'dbtDeps',
@@ -105,9 +112,11 @@ export function foreignOptions({ command, select, exclude, options }: DbtCommand
 
 /** How a person would write it: `dbt run --select a b --full-refresh`. */
 export function commandText(command: DbtCommand): string {
-  return ['dbt', ...commandWords(command)]
-    .map((word) => (/^[\w@%+=:,./*{}-]+$/.test(word) ? word : `'${word}'`))
-    .join(' ')
+  return ['dbt', ...commandWords(command)].map(shellWord).join(' ')
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
 /** The command and its options as arguments of dbt, without those that say where things are. */

@@ -1,7 +1,8 @@
 // What a run leaves behind, in one line, one table and one word.
 import { describe, expect, test } from 'vitest'
-import { countsText, formatCount, outcomeOf, stepsTable, stepSummary } from './report.ts'
-import type { DbtProgress, LoadReport, StepReport, StepState } from './report.ts'
+import type { DbtVerb } from './dbt-command.ts'
+import { countsText, formatCount, hasChangedTables, outcomeOf, stepsTable, stepSummary } from './report.ts'
+import type { DbtProgress, DbtReport, LoadReport, StepReport, StepState } from './report.ts'
 
 function step(part: Partial<StepReport> = {}): StepReport {
   const nothing = {
@@ -61,6 +62,36 @@ describe('the outcome is the worst of the steps', () => {
     [[], 'skipped'],
   ])('%j: %s', (states, outcome) => {
     expect(outcomeOf(states.map((state) => step({ state })))).toBe(outcome)
+  })
+})
+
+describe('whether a dbt step may have changed tables', () => {
+  const began = { startedAtMs: 0 }
+  const dbt = (total: number, takenOver: number): DbtReport => ({
+    command: 'run',
+    invocationId: 'i',
+    counts: {},
+    total,
+    takenOver,
+    nodes: [],
+    marts: null,
+  })
+
+  test.each<[string, DbtVerb, Partial<StepReport>, boolean]>([
+    ['a run that did some of its nodes', 'run', { ...began, dbt: dbt(3, 2) }, true],
+    ['a run that is wholly taken over', 'run', { ...began, dbt: dbt(3, 3) }, false],
+    ['one that failed before it could report', 'run', { ...began, state: 'failed' }, true],
+    ['one that still runs', 'build', { ...began, state: 'running' }, true],
+    ['one that was left out, or not come to', 'run', { state: 'pending' }, false],
+    ['seeds', 'seed', { ...began, dbt: dbt(1, 0) }, true],
+    ['snapshots', 'snapshot', { ...began, dbt: dbt(1, 0) }, true],
+    ['an operation, which has no nodes', 'run-operation', { ...began, dbt: dbt(0, 0) }, true],
+    ['an operation without a report', 'run-operation', { ...began, state: 'failed' }, true],
+    ['freshness, which only looks', 'source freshness', { ...began, dbt: dbt(3, 0) }, false],
+    ['tests, which only look', 'test', { ...began, dbt: dbt(3, 0) }, false],
+    ['packages that were installed', 'deps', { ...began, dbt: dbt(0, 0) }, false],
+  ])('%s', (_what, command, part, changed) => {
+    expect(hasChangedTables(command, step(part))).toBe(changed)
   })
 })
 

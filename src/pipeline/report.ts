@@ -1,6 +1,7 @@
 // What a run leaves behind: its result in Temporal, report.json in the run folder, and what the terminal shows.
 import type { FailureInfo } from './failure.ts'
 import { formatDuration } from './duration.ts'
+import { writes, type DbtVerb } from './dbt-command.ts'
 import type { TakeOver } from './plan.ts'
 
 export type Outcome = 'succeeded' | 'warned' | 'failed' | 'skipped' | 'cancelled'
@@ -191,10 +192,16 @@ export type Progress =
 
 /** A set of nodes in a few hundred bytes. */
 export interface DoneSet {
-  /** Of the sorted unique ids that the bits count. */
-  readonly idsDigest: string
+  /** Digest of the manifest and of the sorted unique ids that the bits count. */
+  readonly madeOver: string
   /** Base64 of a bit per id, the lowest bit of each byte first. */
   readonly bits: string
+}
+
+/** Whether a dbt step of that command may have changed what other steps build on: it began, and not all was done before. */
+export function hasChangedTables(command: DbtVerb, { startedAtMs, dbt }: StepReport): boolean {
+  if (!writes(command) || startedAtMs === null) return false
+  return dbt === null || dbt.total === 0 || dbt.total > dbt.takenOver
 }
 
 /** The worst of the steps' states counts; a run whose steps were all left out is skipped. */

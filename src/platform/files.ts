@@ -1,6 +1,6 @@
 // Files written so that a reader never meets half of one, and errors of the file system in words.
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ApplicationFailure } from '@temporalio/common'
 import { failure } from '../pipeline/failure.ts'
@@ -14,6 +14,16 @@ export async function writeFileAtomically(file: string, data: string | Uint8Arra
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** The content of a JSON file that we wrote; undefined when it is not there. */
+export async function readJsonFile<T>(file: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as T // our own file
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }

@@ -6,6 +6,9 @@ const CHUNK_BYTES = 256 * 1024
 const POLL_EVERY_MS = 50
 const LINE_FEED = 0x0a
 
+/** A longer line is left out: nobody could hold it. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024
+
 /**
  * Calls `onLine` with each whole line, without its line end, as it is written; resolves when `over` aborted and all that
  * the file holds was read. A last line that its writer did not finish is given when `over` has aborted. Memory: one line.
@@ -14,7 +17,7 @@ export async function followLines(file: string, over: AbortSignal, onLine: (line
   const handle = await open(file, 'r')
   try {
     const chunk = Buffer.alloc(CHUNK_BYTES)
-    let rest: Buffer[] = []
+    const lines = lineSplitter(onLine)
     let read = 0
     for (;;) {
       // Looked at before reading: what was written until then is read in this turn, and no more in the last one, because
@@ -25,25 +28,39 @@ export async function followLines(file: string, over: AbortSignal, onLine: (line
         const { bytesRead } = await handle.read(chunk, 0, Math.min(CHUNK_BYTES, end - read))
         if (bytesRead === 0) break
         read += bytesRead
-        rest = splitLines(chunk.subarray(0, bytesRead), rest, onLine)
+        lines.add(chunk.subarray(0, bytesRead))
       }
       if (last) break
       await pause(POLL_EVERY_MS, undefined, { signal: over }).catch(() => undefined)
     }
-    if (rest.length > 0) onLine(Buffer.concat(rest))
+    lines.end()
   } finally {
     await handle.close()
   }
 }
 
-function splitLines(chunk: Buffer, before: Buffer[], onLine: (line: Buffer) => void): Buffer[] {
-  let rest = before
-  let from = 0
-  for (let to = chunk.indexOf(LINE_FEED); to !== -1; to = chunk.indexOf(LINE_FEED, from)) {
-    const part = chunk.subarray(from, to)
-    onLine(rest.length === 0 ? part : Buffer.concat([...rest, part]))
-    rest = []
-    from = to + 1
+function lineSplitter(onLine: (line: Buffer) => void) {
+  /** The line that is not whole yet; undefined when it is too long to be kept. */
+  let begun: Buffer[] | undefined = []
+  let begunBytes = 0
+  const finish = (part: Buffer) => {
+    if (begun !== undefined) onLine(begun.length === 0 ? part : Buffer.concat([...begun, part]))
+    begun = []
+    begunBytes = 0
   }
-  return from === chunk.length ? rest : [...rest, Buffer.from(chunk.subarray(from))]
+  return {
+    add(chunk: Buffer) {
+      let from = 0
+      for (let to = chunk.indexOf(LINE_FEED); to !== -1; to = chunk.indexOf(LINE_FEED, from)) {
+        finish(chunk.subarray(from, to))
+        from = to + 1
+      }
+      begunBytes += chunk.length - from
+      if (begunBytes > MAX_LINE_BYTES) begun = undefined
+      if (from < chunk.length) begun?.push(Buffer.from(chunk.subarray(from)))
+    },
+    end() {
+      if (begunBytes > 0) finish(Buffer.alloc(0))
+    },
+  }
 }

@@ -77,8 +77,10 @@ export async function startGroup(command: GroupCommand, abort: AbortSignal): Pro
   abort.addEventListener('abort', end, { once: true })
   if (abort.aborted) end()
   const overLimit = setInterval(() => {
-    const { size } = statSync(command.stdoutFile, { throwIfNoEntry: false }) ?? { size: 0 }
-    if (size > OUTPUT_LIMIT_BYTES) signalGroup(pid, 'SIGKILL')
+    const sizes = [command.stdoutFile, command.stderrFile].map(
+      (file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
+    )
+    if (Math.max(...sizes) > OUTPUT_LIMIT_BYTES) signalGroup(pid, 'SIGKILL')
   }, 1_000)
   const ended = exit
     .then(([exitCode, signal]) => ({ exitCode: exitCode ?? undefined, signal: signal ?? undefined }))
@@ -115,12 +117,18 @@ export async function processStart(pid: number): Promise<string | undefined> {
   return stdout?.trim() || undefined
 }
 
-/** Runs a short command to its end and returns what it printed; rejects only when it could not be started. */
+/** Runs a short command to its end and returns what it printed; rejects when it could not be started or was aborted. */
 export async function runShort(
-  command: Pick<GroupCommand, 'file' | 'args' | 'cwd' | 'env'> & { readonly input: string },
+  command: Pick<GroupCommand, 'file' | 'args' | 'cwd' | 'env'> & {
+    readonly input: string
+    readonly abort?: AbortSignal
+  },
 ): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  const { file, args, cwd, env, input } = command
-  return await execa(file, [...args], { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false })
+  const { file, args, cwd, env, input, abort } = command
+  const options = { cwd, env: childEnvironment(env), extendEnv: false, input, reject: false } as const
+  const result = await execa(file, [...args], { ...options, ...(abort === undefined ? {} : { cancelSignal: abort }) })
+  abort?.throwIfAborted()
+  return result
 }
 
 /** Makes a named pipe, which Node itself cannot, and returns its path. */

@@ -6,47 +6,80 @@ import {
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow'
-import { MAX_BARS, type BarNode, type BarType, type NodesSignal } from '../pipeline/node-bars.ts'
+import { MAX_BARS_OF_ALL_ATTEMPTS, type BarNode, type BarType, type NodesSignal } from '../pipeline/node-bars.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { RunState } from './run-state.ts'
 
-export const nodesSignal = defineSignal<[NodesSignal]>('nodes')
+export const nodesSignal = defineSignal<[Partial<NodesSignal>]>('nodes')
+
+export interface ShownNodes {
+  /**
+   * The step is over: a bar that no worker has begun (the one that had the command was stopping) is taken back. All others
+   * are ended by the dbt command's own activity; a cancelled one that has begun would stay open.
+   */
+  end(step: string): void
+}
 
 /** Much later than any bar ends: without it a bar whose worker is lost for good would not be timed out. */
 const EXTRA_MS = 300_000
 
 /**
- * Shows what running dbt steps tell. Nothing waits for a bar, so none can hold up the run; an id that was used is not
- * used again, because the server would refuse the whole workflow task for ever (SCHEDULE_ACTIVITY_DUPLICATE_ID).
+ * Shows what running dbt steps tell. Nothing waits for a bar, so none can hold up the run; an attempt that another one has
+ * followed is not listened to any more; an id that was used is not used again, because the server would refuse the whole
+ * workflow task for ever (SCHEDULE_ACTIVITY_DUPLICATE_ID).
  */
-export function showNodes(plan: Plan, state: RunState): void {
-  const used = new Map<string, Set<string>>()
-  setHandler(nodesSignal, ({ step: id, began, progress }) => {
+export function showNodes(plan: Plan, state: RunState): ShownNodes {
+  const shown = new Map<string, StepBars>()
+  // Anyone can signal: what has another form must not wedge the run.
+  setHandler(nodesSignal, ({ step: id = '', attempt = FIRST_ATTEMPT, began = [], progress = null }) => {
     const planned = plan.steps.find((step) => step.id === id)
     const step = state.steps.find((report) => report.id === id)
-    // Word from an attempt that is over, or was taken for dead.
     if (planned?.kind !== 'dbt' || step?.state !== 'running') return
+    const bars = shown.get(id) ?? { scope: shielded(), used: new Set(), attempt }
+    shown.set(id, bars)
+    // Word from an attempt that was taken for dead.
+    if (isBefore(attempt, bars.attempt)) return
+    bars.attempt = attempt
     state.update(id, { dbtProgress: progress })
-    if (!plan.dbt.nodeBars) return
-    const bars = used.get(id) ?? new Set()
-    used.set(id, bars)
-    for (const node of began) {
-      if (bars.has(node.activityId) || bars.size >= MAX_BARS) continue
-      bars.add(node.activityId)
-      openBar(node, planned.timeoutMs + EXTRA_MS)
+    for (const node of plan.dbt.nodeBars ? began : []) {
+      if (bars.used.has(node.activityId) || bars.used.size >= MAX_BARS_OF_ALL_ATTEMPTS) continue
+      bars.used.add(node.activityId)
+      openBar(bars.scope, node, planned.timeoutMs + EXTRA_MS)
     }
   })
+  return { end: (step) => shown.get(step)?.scope.cancel() }
 }
 
-function openBar({ activityId, type, name }: BarNode, timeoutMs: number): void {
+interface StepBars {
+  /** Ours to cancel, not the run's: when that is cancelled, dbt itself still ends its bars. */
+  readonly scope: CancellationScope
+  readonly used: Set<string>
+  attempt: string
+}
+
+function shielded(): CancellationScope {
+  const parent = new CancellationScope({ cancellable: false })
+  return new CancellationScope({ cancellable: true, parent })
+}
+
+const FIRST_ATTEMPT = '0.0'
+
+/** Attempts are numbered `2.1`: the first number counts more. */
+function isBefore(attempt: string, other: string): boolean {
+  const [a = 0, b = 0] = attempt.split('.').map(Number)
+  const [c = 0, d = 0] = other.split('.').map(Number)
+  return a < c || (a === c && b < d)
+}
+
+function openBar(scope: CancellationScope, { activityId, type, name }: BarNode, timeoutMs: number): void {
   const bars = proxyActivities<Record<BarType, () => Promise<unknown>>>({
     activityId,
     summary: name.slice(0, 200),
     startToCloseTimeout: timeoutMs,
     scheduleToCloseTimeout: timeoutMs,
     retry: { maximumAttempts: 1 },
-    cancellationType: ActivityCancellationType.ABANDON,
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
   })
   // A failed node fails its bar, not the run: the dbt command's own activity decides about that.
-  CancellationScope.nonCancellable(() => bars[type]()).catch(() => undefined)
+  scope.run(() => bars[type]()).catch(() => undefined)
 }

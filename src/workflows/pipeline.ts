@@ -14,7 +14,7 @@ import { describeFailure, failure, withoutStack } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import type { Outcome, RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
-import { showNodes } from './node-bars.ts'
+import { showNodes, type ShownNodes } from './node-bars.ts'
 import { closeReport, record } from './record.ts'
 import { openRunState, type RunState } from './run-state.ts'
 import { runStep } from './steps.ts'
@@ -35,10 +35,10 @@ export default async function pipeline(request: RunRequest = {}): Promise<RunRep
     const frozen = await planRun({ pipeline: workflowInfo().workflowType, request, runTimeMs: runTimeMs() })
     plan = frozen
     state.begin(frozen)
-    showNodes(frozen, state)
+    const nodes = showNodes(frozen, state)
     showOutcome(frozen, 'running')
     if (frozen.obstacle) throw failure(frozen.obstacle.type, frozen.obstacle.message)
-    await withinTimeLimit(frozen, () => runSteps(frozen, state))
+    await withinTimeLimit(frozen, () => runSteps(frozen, state, nodes))
   } catch (error) {
     ended = error
   }
@@ -55,7 +55,7 @@ function runTimeMs(): number {
 }
 
 /** One step after the other. A failing one ends the run, unless its `on_failure` is `warn`. */
-async function runSteps(plan: Plan, state: RunState): Promise<void> {
+async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes): Promise<void> {
   for (const step of plan.steps) {
     if (step.skipped) {
       state.update(step.id, { state: 'skipped' })
@@ -77,6 +77,8 @@ async function runSteps(plan: Plan, state: RunState): Promise<void> {
       const tolerated = step.onFailure === 'warn'
       state.update(step.id, { state: tolerated ? 'warned' : 'failed', durationMs, failure: describeFailure(error) })
       if (!tolerated) throw error
+    } finally {
+      nodes.end(step.id)
     }
   }
 }

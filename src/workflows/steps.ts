@@ -6,7 +6,14 @@ import { commandText, DBT_ACTIVITIES } from '../pipeline/dbt-command.ts'
 import { describeFailure, failure, failureDetail } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import type { IngestEntry, Plan, PlannedStep, RunReference } from '../pipeline/plan.ts'
-import type { DbtFailureDetail, LoadProgress, LoadReport, MartReport, Outcome } from '../pipeline/report.ts'
+import {
+  hasChangedTables,
+  type DbtFailureDetail,
+  type LoadProgress,
+  type LoadReport,
+  type MartReport,
+  type Outcome,
+} from '../pipeline/report.ts'
 import { attempt, optionsFor, PLANNING, type RetryPolicy } from './attempt.ts'
 import type { RunState } from './run-state.ts'
 
@@ -148,7 +155,7 @@ async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<O
     summary: commandText(step),
     onRetry: (attempts: number) => state.update(id, { attempts }),
   }
-  const takeOver = takenOverFrom(plan, state)
+  const takeOver = takenOverFrom(plan, state, id)
   try {
     const report = await onWarehouse(plan, policy, activity, (activities, number) =>
       activities[DBT_ACTIVITIES[step.command]]({
@@ -171,12 +178,15 @@ async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<O
  * The run whose nodes count as done: as long as this one's loads are the very same and no command of it did anything
  * anew. After that, whatever comes is done afresh.
  */
-function takenOverFrom({ takeOver }: Plan, { steps }: RunState): RunReference | null {
+function takenOverFrom({ takeOver, steps: planned }: Plan, { steps }: RunState, current: string): RunReference | null {
   if (takeOver?.kind !== 'nodes') return null
   const loads = steps.flatMap((step) => step.loads.flatMap(({ report }) => report ?? []))
   const sameLoads = loads.every(({ status, loadId }) => status !== 'loaded' && takeOver.loadIds.includes(loadId))
-  const idle = steps.every(({ dbt }) => dbt === null || dbt.total === dbt.takenOver)
-  return sameLoads && idle ? takeOver.of : null
+  const hasWritten = planned.some((step) => {
+    const report = steps.find(({ id }) => id === step.id)
+    return step.kind === 'dbt' && step.id !== current && report !== undefined && hasChangedTables(step.command, report)
+  })
+  return sameLoads && !hasWritten ? takeOver.of : null
 }
 
 /** A mart that FAILED fails the step, after all of them were looked at. */

@@ -44,7 +44,7 @@ describe('refused before anything starts', () => {
     )
     const { code, stderr } = await millrace(workspace, ['run', 'daily'])
     expect(stderr).toMatch(/pipelines\/daily\.yml:3:1: unknown key 'stesp' \(did you mean 'steps'\?\)/)
-    expect(stderr).toMatch(/daily\.yml:5:21: .*'rnu' is none of run, test \(did you mean 'run'\?\)/)
+    expect(stderr).toMatch(/daily\.yml:5:21: .*'rnu' is none of deps, seed, run, .*\(did you mean 'run'\?\)/)
     expect(stderr).toMatch(/daily\.yml:6:35: .*retries/)
     expect(code).toBe(2)
   })

@@ -125,6 +125,20 @@ class FakeDbt:
             if unique_id not in self.results:
                 self.node(unique_id)
 
+    def start_hook(self, unique_id):
+        self.say("LogHookStartLine", {"node_info": self.node_info(unique_id, "started")}, "info")
+
+    def hook(self, unique_id):
+        self.start_hook(unique_id)
+        self.results[unique_id] = "success"
+        self.say("LogHookEndLine", {"node_info": self.node_info(unique_id, "success"), "status": "success"}, "info")
+
+    def leave(self, name, text):
+        path = os.path.join(option("--target-path"), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
     def failing_hook(self, unique_id, message):
         self.results[unique_id] = "error"
         self.say("RunResultError", {"node_info": self.node_info(unique_id, "error"), "msg": message})

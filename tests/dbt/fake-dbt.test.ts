@@ -2,13 +2,14 @@
 // holds up nothing, and what it did is known and not done again.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { DbtWatcher } from '../../src/dbt/command.ts'
+import { runDbt, type DbtWatcher } from '../../src/dbt/command.ts'
 import { endLeftover, eventsFile, launchProcess, stderrFile } from '../../src/dbt/launch.ts'
-import { earlierAttempts } from '../../src/dbt/resume.ts'
+import { announceAttempt, earlierAttempts, type AttemptLedger } from '../../src/dbt/resume.ts'
+import { knownRedactor, redactor } from '../../src/platform/redaction.ts'
 import { isAlive, processStart, startGroup, type GroupCommand } from '../../src/platform/subprocess.ts'
 import {
   A,
@@ -16,6 +17,7 @@ import {
   attempt,
   B,
   C,
+  DIGEST,
   kill,
   launchOf,
   ledgerOf,
@@ -37,6 +39,15 @@ async function expectNothingAlive(fake: FakeDbt): Promise<void> {
 
 async function logOf({ stepDir }: FakeDbt, name = '1.1'): Promise<string> {
   return await readFile(path.join(stepDir, name, 'dbt.log'), 'utf8')
+}
+
+/** Files below the run's folder in which that stands. */
+async function filesWith({ stepDir }: FakeDbt, text: string): Promise<string[]> {
+  const runDir = path.dirname(stepDir)
+  const entries = await readdir(runDir, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => path.join(parentPath, name))
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
+  return files.filter((_, index) => texts[index]?.includes(text)).map((file) => path.relative(runDir, file))
 }
 
 async function lastCall(fake: FakeDbt): Promise<Call> {
@@ -423,7 +434,7 @@ describe('what is missing, and nothing else, is asked for', () => {
 
   test('with the options of the command, and the time at which the first attempt began, at the third attempt too', async () => {
     const fake = await makeFake([failing, [['begin'], ['node', B], ['kill']], [['sound']]])
-    const command = { options: { fullRefresh: true, vars: { day: '2026-11-18' } } }
+    const command = { options: { fullRefresh: true, threads: 2 } }
     await attempt(fake, '1.1', { command })
     const { startedAt } = await readLedger(fake, '1.1')
 
@@ -433,7 +444,7 @@ describe('what is missing, and nothing else, is asked for', () => {
     const [, second, third] = await fake.calls()
     expect([second, third].map((call) => call && asked(call))).toEqual([[B, C], [C]])
     expect([second, third].map((call) => call?.state?.metadata.invocation_started_at)).toEqual([startedAt, startedAt])
-    expect(third?.state?.args).toMatchObject({ which: 'run', full_refresh: true, vars: { day: '2026-11-18' } })
+    expect(third?.state?.args).toMatchObject({ which: 'run', full_refresh: true, threads: 2 })
   })
 
   test('and attempts are counted, over processes that nobody saw the end of', async () => {
@@ -533,11 +544,95 @@ describe('what is missing, and nothing else, is asked for', () => {
     expect(await fake.calls()).toHaveLength(1)
   })
 
+  test('also of what failed and is not in our selection: dbt selected it otherwise', async () => {
+    const fake = await makeFake([
+      [
+        ['begin'],
+        ['node', A],
+        ['node', B],
+        ['node', C, 'error', 'deadlock detected'],
+        ['run_results'],
+        ['complete', false],
+        ['exit', 1],
+      ],
+      [['sound']],
+    ])
+    const command = { selected: [A, B] }
+    const first = await attempt(fake, '1.1', command)
+
+    const verdicts = [await attempt(fake, '2.1', command), await attempt(fake, '3.1', command)].map(
+      ({ verdict }) => verdict,
+    )
+
+    expect([first.verdict, ...verdicts]).toEqual(['DbtTransient', 'sound', 'sound'])
+    expect((await fake.calls()).map(asked)).toEqual([[], [C]])
+  })
+
+  test('by name, without what lies in a folder of that name', async () => {
+    const fake = await makeFake([
+      [
+        ['begin'],
+        ['node', A],
+        ['node', C],
+        ['node', B, 'error', 'deadlock detected'],
+        ['complete', false],
+        ['exit', 1],
+      ],
+      refused,
+      [['sound']],
+    ])
+    const command = { fqn: { [C]: 'shop.b.c' } }
+    await attempt(fake, '1.1', command)
+
+    await attempt(fake, '2.1', command)
+
+    const { args } = await lastCall(fake)
+    expect(args.slice(args.indexOf('run'), args.indexOf('--indirect-selection'))).toEqual([
+      'run',
+      '--select',
+      'fqn:shop.b',
+      '--exclude',
+      'fqn:shop.b.c',
+    ])
+  })
+
+  test('but all of it where the project is another one by now', async () => {
+    const fake = await makeFake([[['begin'], ['node', A], ['start', B], ['kill']], [['sound']]])
+    await attempt(fake, '1.1', { digest: 'before' })
+
+    const { verdict, report } = await attempt(fake, '2.1')
+
+    expect({ verdict, total: report.total, takenOver: report.takenOver }).toEqual({
+      verdict: 'sound',
+      total: 3,
+      takenOver: 0,
+    })
+    expect((await lastCall(fake)).args).not.toContain('retry')
+    expect((await readLedger(fake)).digest).toBe(DIGEST)
+  })
+
+  test('but all of it where a command has vars: other nodes may come of them', async () => {
+    const fake = await makeFake([[['begin'], ['node', A], ['start', B], ['kill']], [['sound']]])
+    const command = { command: { options: { vars: { day: '2026-11-18' } } } }
+    await attempt(fake, '1.1', command)
+
+    const { verdict, report } = await attempt(fake, '2.1', command)
+
+    expect({ verdict, total: report.total, takenOver: report.takenOver }).toEqual({
+      verdict: 'sound',
+      total: 3,
+      takenOver: 0,
+    })
+    expect((await lastCall(fake)).args).not.toContain('retry')
+  })
+
   describe('where hooks stand behind the last node:', () => {
-    const command = { hasEndHooks: true }
+    const [GRANTS, LOG] = ['operation.shop.shop-on-run-end-0', 'operation.shop.shop-on-run-end-1'] as const
+    const command = { endHooks: [GRANTS] }
+    const soundWithHook: readonly Step[] = [['begin'], ['rest'], ['hook', GRANTS], ['run_results'], ['complete', true]]
 
     test('one node more, where dbt was killed before them; nothing after that', async () => {
-      const fake = await makeFake([[['begin'], ['rest'], ['kill']], [['sound']]])
+      const fake = await makeFake([[['begin'], ['rest'], ['kill']], soundWithHook])
       await attempt(fake, '1.1', command)
 
       const verdicts = [await attempt(fake, '2.1', command), await attempt(fake, '3.1', command)].map(
@@ -550,10 +645,10 @@ describe('what is missing, and nothing else, is asked for', () => {
     })
 
     test('one node more, where one of them failed', async () => {
-      const hook: Step = ['failing_hook', 'operation.shop.shop-on-run-end-0', 'deadlock detected']
+      const hook: Step = ['failing_hook', GRANTS, 'deadlock detected']
       const fake = await makeFake([
         [['begin'], ['rest'], hook, ['run_results'], ['complete', false], ['exit', 1]],
-        [['sound']],
+        soundWithHook,
       ])
       const first = await attempt(fake, '1.1', command)
 
@@ -561,6 +656,49 @@ describe('what is missing, and nothing else, is asked for', () => {
 
       expect([first.verdict, second.verdict]).toEqual(['DbtTransient', 'sound'])
       expect((await fake.calls()).map(asked)).toEqual([[], [expect.any(String)]])
+    })
+
+    test('nothing, where they ran before dbt was killed', async () => {
+      const fake = await makeFake([[['begin'], ['rest'], ['hook', GRANTS], ['kill']]])
+      await attempt(fake, '1.1', command)
+
+      const { verdict } = await attempt(fake, '2.1', command)
+
+      expect(verdict).toBe('sound')
+      expect(await fake.calls()).toHaveLength(1)
+    })
+
+    test('one node more, where one of two ran', async () => {
+      const fake = await makeFake([[['begin'], ['rest'], ['hook', GRANTS], ['kill']], [['sound']]])
+      const both = { endHooks: [GRANTS, LOG] }
+      await attempt(fake, '1.1', both)
+
+      await attempt(fake, '2.1', both)
+
+      expect((await fake.calls()).map(asked)).toEqual([[], [expect.any(String)]])
+    })
+
+    test('one node more, where dbt was asked to end in the middle of one, and then found the warehouse locked', async () => {
+      const fake = await makeFake([
+        [['begin'], ['rest'], ['start_hook', GRANTS], ['hang']],
+        [
+          ['begin'],
+          ['say', 'MainEncounteredError', { exc: 'IO Error: Could not set lock on file "shop.duckdb"' }],
+          ['complete', false],
+          ['exit', 1],
+        ],
+        soundWithHook,
+      ])
+      const controller = new AbortController()
+      const watcher: DbtWatcher = { onLine: ({ text }) => text.includes(GRANTS) && controller.abort() }
+      const first = await attempt(fake, '1.1', { ...command, abort: controller.signal, watcher })
+
+      const verdicts: string[] = []
+      for (const name of ['2.1', '3.1', '4.1']) verdicts.push((await attempt(fake, name, command)).verdict)
+
+      expect([first.verdict, ...verdicts]).toEqual(['interrupted', 'WarehouseBusy', 'sound', 'sound'])
+      expect(await fake.signals()).toEqual(['SIGINT'])
+      expect((await fake.calls()).map((call) => asked(call).length)).toEqual([0, 1, 1])
     })
   })
 })
@@ -613,7 +751,7 @@ describe('what an earlier attempt left running', () => {
       .poll(async () => (await readFile(eventsFile(path.join(fake.stepDir, '1.1')), 'utf8')).match(/"NodeFinished"/g))
       .toHaveLength(2)
 
-    const { nodes } = await earlierAttempts(fake.stepDir, (text) => text)
+    const { nodes } = await earlierAttempts(fake.stepDir, DIGEST, fake.place)
 
     expect([...nodes.values()].map(({ result }) => result?.status)).toEqual(['success', 'success'])
     await expectNothingAlive(fake)
@@ -647,6 +785,44 @@ describe('what an earlier attempt left running', () => {
     await expect(access(processFile(fake))).rejects.toThrow('ENOENT')
   })
 
+  test('leaves nothing of a secret once it was looked at, and its ledger', async () => {
+    const secret = 'hunter2-of-the-warehouse'
+    const fake = await makeFake([
+      [
+        ['begin'],
+        ['node', A],
+        ['node', B, 'error', `cannot connect with ${secret}`],
+        ['text', 1, `a macro prints ${secret}\n`],
+        ['text', 2, `Python warns of ${secret}\n`],
+        ['leave', 'manifest.json', `{"env": "${secret}"}`],
+        ['leave', 'run_results.json', `{"args": "${secret}"}`],
+        ['leave', 'run/shop/a.sql', `attach '${secret}'`],
+        ['kill'],
+      ],
+      [['sound']],
+    ])
+    const redacting = {
+      ...fake,
+      place: { ...fake.place, redact: redactor([secret]), redactKnown: knownRedactor([secret]) },
+    }
+    const { ended } = await launchProcess(await launchOf(fake, '1.1'), NEVER)
+    await ended
+    expect((await filesWith(fake, secret)).toSorted()).toEqual([
+      'dbt-run/1.1/dbt-events.jsonl',
+      'dbt-run/1.1/manifest.json',
+      'dbt-run/1.1/run/shop/a.sql',
+      'dbt-run/1.1/run_results.json',
+      'dbt-run/1.1/stderr.txt',
+    ])
+
+    await attempt(redacting, '1.2')
+
+    expect(await filesWith(fake, secret)).toEqual([])
+    expect(asked(await lastCall(fake))).toEqual([B, C])
+    expect(await ledgerOf(fake, '1.1')).toEqual({ [A]: 'success', [B]: 'error' })
+    expect((await readdir(path.join(fake.stepDir, '1.1'))).toSorted()).toEqual(['ledger.json', 'run_results.json'])
+  })
+
   test('is told by its beginning', async () => {
     const fake = await makeFake([[['sound']]])
     const pid = await leaveForeign(fake, {})
@@ -656,6 +832,44 @@ describe('what an earlier attempt left running', () => {
 
     await expect.poll(() => isAlive(pid), { timeout: 2_000 }).toBe(false)
     expect(await endLeftover(path.dirname(processFile(fake)))).toBe(false)
+  })
+})
+
+describe('what dbt said stays until the ledger has it:', () => {
+  test('a worker that dies between the end of dbt and the ledger loses nothing', async () => {
+    const fake = await makeFake([[['sound']]])
+    const { stepDir, place } = fake
+    const outputDir = path.join(stepDir, '1.1')
+    await announceAttempt(outputDir, DIGEST)
+    const command = { command: 'run', select: [], exclude: [], options: {} } as const
+    await runDbt({ ...place, command, outputDir, runLabel: 'test' }, {}, NEVER)
+    expect((await readLedger(fake, '1.1')).nodes).toEqual([])
+
+    const { verdict, report } = await attempt(fake, '1.2')
+
+    expect({ verdict, takenOver: report.takenOver }).toEqual({ verdict: 'sound', takenOver: 3 })
+    expect(await fake.calls()).toHaveLength(1)
+    expect(await ledgerOf(fake, '1.1')).toEqual({ [A]: 'success', [B]: 'success', [C]: 'success' })
+  })
+
+  test('it is there with the announced ledger while dbt runs, and gone when the ledger tells it', async () => {
+    const fake = await makeFake([[['sound']]])
+    const events = eventsFile(path.join(fake.stepDir, '1.1'))
+    const during: AttemptLedger[] = []
+    const reading: Promise<unknown>[] = []
+    const watcher: DbtWatcher = {
+      onStart: () =>
+        void reading.push(
+          readLedger(fake, '1.1').then((ledger) => during.push(ledger)),
+          access(events),
+        ),
+    }
+
+    await attempt(fake, '1.1', { watcher })
+    await Promise.all(reading)
+
+    expect(during).toEqual([{ digest: DIGEST, hooks: [], nodes: [] }])
+    expect((await readdir(path.dirname(events))).toSorted()).toEqual(['dbt.log', 'ledger.json', 'run_results.json'])
   })
 })
 

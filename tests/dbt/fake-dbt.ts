@@ -9,7 +9,7 @@ import { openDrive } from '../../src/dbt/drive.ts'
 import type { Launch } from '../../src/dbt/launch.ts'
 import type { Manifest } from '../../src/dbt/manifest.ts'
 import { NO_TIMES } from '../../src/dbt/node-times.ts'
-import { earlierAttempts, type AttemptLedger } from '../../src/dbt/resume.ts'
+import { announceAttempt, earlierAttempts, type AttemptLedger } from '../../src/dbt/resume.ts'
 import type { DbtCommand } from '../../src/pipeline/dbt-command.ts'
 import { describeFailure, failureDetail, type FailureType } from '../../src/pipeline/failure.ts'
 import type { DbtFailureDetail, DbtReport } from '../../src/pipeline/report.ts'
@@ -30,9 +30,13 @@ export type Step =
   | readonly ['finish', uniqueId: string, status?: string, message?: string]
   /** Does all it was asked for that is not done yet, with success. */
   | readonly ['rest']
+  | readonly ['start_hook', uniqueId: string]
+  | readonly ['hook', uniqueId: string]
   | readonly ['failing_hook', uniqueId: string, message: string]
   | readonly ['run_results', kind?: 'whole' | 'half' | 'foreign']
   | readonly ['complete', success: boolean, lineEnd?: '']
+  /** A file in dbt's target folder. */
+  | readonly ['leave', name: string, text: string]
   | readonly ['say', event: string, data: object]
   /** As it stands, on standard output (1) or error (2); characters up to U+00FF, a byte each. */
   | readonly ['text', descriptor: 1 | 2, text: string]
@@ -146,13 +150,23 @@ export function kill(pid: number): void {
   }
 }
 
+/** Of the project, where a test does not change it. */
+export const DIGEST = 'digest-of-the-project'
+
 export const SHORT_GRACE: Grace = { afterSigintMs: 400, afterSigtermMs: 400 }
 
 export interface DriveOptions {
   readonly abort?: AbortSignal
   readonly watcher?: DbtWatcher
   readonly command?: Partial<DbtCommand>
-  readonly hasEndHooks?: boolean
+  /** Unique ids of what the project does behind the last node. */
+  readonly endHooks?: readonly string[]
+  /** Of the project's state. */
+  readonly digest?: string
+  /** All nodes where it is left out. */
+  readonly selected?: readonly string[]
+  /** Addresses of nodes that are not `shop.<name>`. */
+  readonly fqn?: Readonly<Record<string, string>>
 }
 
 export interface Outcome {
@@ -165,14 +179,14 @@ export interface Outcome {
 
 /** One attempt as the activity makes it: what was done is read from the step's folder. */
 export async function attempt(fake: FakeDbt, name: string, options: DriveOptions = {}): Promise<Outcome> {
-  const { abort = new AbortController().signal, watcher = {}, hasEndHooks = false } = options
+  const { abort = new AbortController().signal, watcher = {}, endHooks = [], digest = DIGEST } = options
   const { nodes, place, stepDir } = fake
   const drive = openDrive({
     place,
     command: { command: 'run', select: [], exclude: [], options: {}, ...options.command },
-    manifest: madeManifest(nodes, hasEndHooks),
-    selected: nodes,
-    earlier: await earlierAttempts(stepDir, place.redact),
+    manifest: { ...madeManifest(nodes, options.fqn), digest, endHooks },
+    selected: options.selected ?? nodes,
+    earlier: await earlierAttempts(stepDir, digest, place),
     usual: NO_TIMES,
     marts: [],
     outputDir: path.join(stepDir, name),
@@ -193,16 +207,18 @@ export async function attempt(fake: FakeDbt, name: string, options: DriveOptions
   }
 }
 
-function madeManifest(nodes: readonly string[], hasEndHooks: boolean): Manifest {
+function madeManifest(
+  nodes: readonly string[],
+  addresses: DriveOptions['fqn'] = {},
+): Omit<Manifest, 'digest' | 'endHooks'> {
   return {
-    digest: '',
     sources: [],
-    hasEndHooks,
     hasDefaultSelector: false,
     nodes: nodes.map((uniqueId) => {
       const [resourceType = '', packageName = '', name = ''] = uniqueId.split('.')
       const place = { database: 'shop', schema: 'main', alias: name, materialized: 'table', file: `${name}.sql` }
-      return { ...place, uniqueId, name, resourceType, packageName, tags: [], fqn: `shop.${name}`, dependsOn: [] }
+      const fqn = addresses[uniqueId] ?? `shop.${name}`
+      return { ...place, uniqueId, name, resourceType, packageName, tags: [], fqn, dependsOn: [] }
     }),
   }
 }
@@ -210,7 +226,7 @@ function madeManifest(nodes: readonly string[], hasEndHooks: boolean): Manifest 
 /** For launchProcess: the fake as an attempt of that name would launch it. */
 export async function launchOf({ place, stepDir }: FakeDbt, name: string): Promise<Launch> {
   const outputDir = path.join(stepDir, name)
-  await mkdir(outputDir, { recursive: true })
+  await announceAttempt(outputDir, DIGEST)
   const { python, executable, projectDir } = place
   return { python, executable, args: ['run', '--target-path', outputDir], projectDir, env: {}, outputDir }
 }

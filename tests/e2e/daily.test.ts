@@ -149,7 +149,7 @@ test('a model that fails fails the run, and says which one and why', async () =>
   const report = await run(workspace, '--date', DAY)
   expect(report.run).toBe('failed')
   expect(report.failure?.type).toBe('DbtNodesFailed')
-  expect(report.failure?.message).toMatch(/broken: .*no_such_column/)
+  expect(report.failure?.message).toMatch(/model broken \(database\): .*no_such_column/)
 })
 
 test('a selection that matches nothing is never green', async () => {
@@ -162,7 +162,10 @@ test('a selection that matches nothing is never green', async () => {
   expect(report.failure?.type).toBe('DbtNothingSelected')
   const { code, stderr } = await millrace(workspace, ['check', 'daily'])
   expect(code).toBe(1)
-  expect(stderr).toContain('mart_users,mart_content_performance] matches nothing')
+  expect(stderr).toContain(
+    'dbt run --select mart_users,mart_content_performance selects nothing that it could work on: a comma means what both ' +
+      'sides have in common; for a union write [mart_users, mart_content_performance]',
+  )
 })
 
 test('a missing file of the day stops the run before anything is loaded', async () => {

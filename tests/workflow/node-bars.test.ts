@@ -1,6 +1,6 @@
 // Bars of dbt nodes: whatever is told about them, and whether or not anyone ends them, the run goes its way.
 import { expect, test } from 'vitest'
-import { MAX_BARS, type BarNode, type NodesSignal } from '../../src/pipeline/node-bars.ts'
+import { MAX_BARS_OF_ALL_ATTEMPTS, type BarNode, type NodesSignal } from '../../src/pipeline/node-bars.ts'
 import type { DbtProgress } from '../../src/pipeline/report.ts'
 import { nodesSignal } from '../../src/workflows/node-bars.ts'
 import type { RunProgress } from '../../src/workflows/run-state.ts'
@@ -25,7 +25,13 @@ const node = (index: number, attempt = '1.1'): BarNode => ({
   name: `m${index}`,
 })
 
-const signalOf = (began: readonly BarNode[], step = 'dbt-run'): NodesSignal => ({ step, began, progress })
+const signalOf = (began: readonly BarNode[], part: Partial<NodesSignal> = {}): NodesSignal => ({
+  step: 'dbt-run',
+  attempt: '1.1',
+  began,
+  progress,
+  ...part,
+})
 
 /** A run whose dbt step goes on until it is released. */
 async function heldRun(change: Parameters<typeof planOf>[2] = {}) {
@@ -42,10 +48,15 @@ async function heldRun(change: Parameters<typeof planOf>[2] = {}) {
   return { ...run, release: gate.resolve, told: (signal: NodesSignal) => run.handle.signal(nodesSignal, signal) }
 }
 
+/** A bar that no worker has begun is taken back when its step is over. */
+async function expectBars({ handle }: Awaited<ReturnType<typeof heldRun>>, count: number): Promise<void> {
+  await expect.poll(async () => (await barsOf(handle)).bars.length, { timeout: 5_000 }).toBe(count)
+}
+
 test('a bar that nobody ends does not hold up the run', async () => {
   const run = await heldRun()
   await run.told(signalOf([node(1), node(2)]))
-  await expect.poll(async () => (await barsOf(run.handle)).bars.length).toBe(2)
+  await expectBars(run, 2)
   run.release()
 
   expect((await run.end()).report.outcome).toBe('succeeded')
@@ -55,7 +66,8 @@ test('a bar that nobody ends does not hold up the run', async () => {
 test('a node told of twice has one bar: a second one of its id would wedge the run for ever', async () => {
   const run = await heldRun()
   await run.told(signalOf([node(1)]))
-  await run.told(signalOf([node(1), node(1), node(1, '2.1')]))
+  await run.told(signalOf([node(1), node(1), node(1, '2.1')], { attempt: '2.1' }))
+  await expectBars(run, 2)
   run.release()
 
   expect((await run.end()).report.outcome).toBe('succeeded')
@@ -64,20 +76,42 @@ test('a node told of twice has one bar: a second one of its id would wedge the r
   expect(refusedTasks).toBe(0)
 })
 
-test('of thousands of nodes at most 200 have bars', async () => {
+test('of thousands of nodes, over all attempts, at most 600 have bars', async () => {
   const run = await heldRun()
   const nodes = Array.from({ length: 1_000 }, (_, index) => node(index))
   for (let from = 0; from < nodes.length; from += 100) await run.told(signalOf(nodes.slice(from, from + 100)))
+  await expectBars(run, MAX_BARS_OF_ALL_ATTEMPTS)
   run.release()
 
   expect((await run.end()).report.outcome).toBe('succeeded')
-  expect((await barsOf(run.handle)).bars).toHaveLength(MAX_BARS)
+  expect((await barsOf(run.handle)).bars).toHaveLength(MAX_BARS_OF_ALL_ATTEMPTS)
+  expect(MAX_BARS_OF_ALL_ATTEMPTS).toBe(600)
+})
+
+test('an attempt that another one has followed is not listened to: no bar, and no word of how far it is', async () => {
+  const run = await heldRun()
+  const done = async () => (await run.handle.query<RunProgress>('progress')).steps[0]?.dbtProgress?.done
+  await run.told(signalOf([node(1)], { attempt: '1.9' }))
+  await run.told(signalOf([node(2)], { attempt: '1.10', progress: { ...progress, done: 2 } }))
+  await expect.poll(done).toBe(2)
+  await run.told(signalOf([node(3)], { attempt: '1.9', progress: { ...progress, done: 9 } }))
+  await run.told(signalOf([node(4)], { attempt: '2.1', progress: { ...progress, done: 0 } }))
+  await expect.poll(done).toBe(0)
+  await run.told(signalOf([node(5)], { attempt: '1.11', progress: { ...progress, done: 9 } }))
+  await run.told(signalOf([node(6)], { attempt: '2.1', progress: { ...progress, done: 1 } }))
+  await expect.poll(done).toBe(1)
+  run.release()
+
+  expect((await run.end()).report.outcome).toBe('succeeded')
+  expect((await barsOf(run.handle)).bars.map(({ activityId }) => activityId)).toEqual(
+    [1, 2, 4, 6].map((index) => node(index).activityId),
+  )
 })
 
 test('word of a step that does not run, or is not there, is passed over', async () => {
   const run = await heldRun()
-  await run.told(signalOf([node(1)], 'dbt-test'))
-  await run.told(signalOf([node(2)], 'nope'))
+  await run.told(signalOf([node(1)], { step: 'dbt-test' }))
+  await run.told(signalOf([node(2)], { step: 'nope' }))
   run.release()
 
   expect((await run.end()).report.outcome).toBe('succeeded')

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { describe, expect, test } from 'vitest'
 import { failure } from '../../src/pipeline/failure.ts'
-import type { RunReport } from '../../src/pipeline/report.ts'
+import type { DbtFailureDetail, RunReport } from '../../src/pipeline/report.ts'
 import { dbtReport, dbtStep, ingestStep, loadReport, planOf, runScripted } from '../support/scripted.ts'
 
 /** Keeps the reports that the run wrote. */
@@ -168,6 +168,60 @@ describe('failed work', () => {
     })
     const { failureType } = await run.end()
     expect({ tries, failureType }).toEqual({ tries: 1, failureType: 'DbtTestsFailed' })
+  })
+
+  test('of tests is tried again where the step says so', async () => {
+    let tries = 0
+    const run = await runScripted(planOf('tests', [dbtStep('test', { retries: 2, retryTests: true })]), {
+      dbtTest: async () => {
+        tries++
+        throw failure('DbtTestsFailed', 'one test failed')
+      },
+    })
+    const { failureType } = await run.end()
+    expect({ tries, failureType }).toEqual({ tries: 3, failureType: 'DbtTestsFailed' })
+  })
+
+  test('that nobody has a class for is tried once more, however many retries the step has', async () => {
+    let tries = 0
+    const run = await runScripted(planOf('unknown', [dbtStep('run', { retries: 5 })]), {
+      dbtRun: async () => {
+        tries++
+        throw failure('DbtUnknown', 'never seen')
+      },
+    })
+    const { failureType } = await run.end()
+    expect({ tries, failureType }).toEqual({ tries: 2, failureType: 'DbtUnknown' })
+  })
+
+  test('waits as long as the failure itself asks for, doubled each time, where the step names no delay', async () => {
+    let tries = 0
+    const detail: DbtFailureDetail = { report: dbtReport, retryDelay: { firstMs: 200, maxMs: 500 } }
+    const run = await runScripted(planOf('delays', [dbtStep('run', { retries: 3, retryDelayMs: null })]), {
+      dbtRun: async () => {
+        tries++
+        if (tries < 4) throw failure('DbtTransient', 'reset', [detail])
+        return dbtReport
+      },
+    })
+    await run.end()
+    const { events } = await run.handle.fetchHistory()
+    const waits = (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) => {
+      const { seconds, nanos } = timer?.startToFireTimeout ?? {}
+      return Number(seconds ?? 0) === 0 && nanos ? [nanos / 1e6] : []
+    })
+    expect(waits).toEqual([200, 400, 500])
+  })
+
+  test('of dbt leaves in the report what dbt did until then', async () => {
+    const report = { ...dbtReport, counts: { success: 1, error: 1 } }
+    const detail: DbtFailureDetail = { report, retryDelay: { firstMs: 1, maxMs: 1 } }
+    const run = await runScripted(planOf('partly', [dbtStep('run')]), {
+      dbtRun: async () => {
+        throw failure('DbtNodesFailed', 'one node failed', [detail])
+      },
+    })
+    expect((await run.end()).report.steps[0]).toMatchObject({ state: 'failed', dbt: report })
   })
 
   test('of a step with on_failure: warn lets the run go on', async () => {
