@@ -2,6 +2,7 @@
 // with where an earlier attempt left it.
 import { activityInfo } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { DbtPlace, DbtWatcher } from '../dbt/command.ts'
 import { openDrive, type Driven } from '../dbt/drive.ts'
@@ -10,7 +11,7 @@ import type { Manifest } from '../dbt/manifest.ts'
 import { addTimes, NO_TIMES, readUsualTimes } from '../dbt/node-times.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { unpackDone } from '../dbt/progress.ts'
-import { earlierAttempts, type EarlierAttempts } from '../dbt/resume.ts'
+import { earlierAttempts, PLANNING, type EarlierAttempts } from '../dbt/resume.ts'
 import { selectedNodes } from '../dbt/selection.ts'
 import { dbtFailureDetail, reportTakenOver } from '../dbt/verdict.ts'
 import { formatDuration } from '../pipeline/duration.ts'
@@ -114,11 +115,12 @@ async function installPackages(
 async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], abort: AbortSignal): Promise<Finished> {
   const { deps, plan, step, place, target, runDir, attemptName, outputDir, runLabel } = task
   const { stateDir } = deps.workspace
-  const planningDir = path.join(outputDir, 'plan')
+  const planningDir = path.join(outputDir, PLANNING)
   const manifest = await loadManifest(deps.workspace, place, target, planningDir, abort)
   const selection = { ...place, outputDir: planningDir, cacheDir: selectionCache(deps.workspace), abort }
   // Other vars can make other nodes: what is selected is not known then.
   const [selected = []] = step.options.vars === undefined ? await selectedNodes(selection, manifest, [step]) : []
+  await rm(planningDir, { recursive: true, force: true })
   const timesFile = path.join(stateDir, 'cache', 'node-times', `${plan.pipeline}-${plan.target}-${step.id}.json`)
   const earlier = await whatWasDone(task, manifest, selected)
   const isFirst = attemptName === '1.1' || !plan.dbt.nodeBars

@@ -1,7 +1,7 @@
 // A retried run: whether what the failed one finished still stands.
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { formatDuration } from '../pipeline/duration.ts'
+import { writes } from '../pipeline/dbt-command.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import type { Plan, RunReference, TakeOver } from '../pipeline/plan.ts'
 import { hasChangedTables, type RunReport } from '../pipeline/report.ts'
@@ -11,7 +11,8 @@ import { listRunFolders, PLAN_FILE, REPORT_FILE, type RunFolder } from '../platf
 import { runFolder, type Workspace } from '../platform/workspace.ts'
 
 /** How long sources that Millrace does not load itself are taken to be the same. */
-const TRUSTED_FOR_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const TRUSTED_FOR_MS = 24 * HOUR_MS
 
 type NewPlan = Pick<Plan, 'pipeline' | 'target' | 'logicalDate' | 'params' | 'dbt' | 'steps' | 'warehouse'>
 
@@ -37,7 +38,9 @@ export async function resolveTakeOver(
     )
   }
   // One that was itself a retry and did not come to its first dbt step has nothing of its own.
-  const itsDbtSteps = before.steps.filter(({ kind }) => kind === 'dbt').map(({ id }) => path.join(folder, id))
+  const itsDbtSteps = before.steps
+    .filter((step) => step.kind === 'dbt' && writes(step.command))
+    .map(({ id }) => path.join(folder, id))
   if (before.takeOver?.kind === 'nodes' && !(await anyExists(itsDbtSteps))) {
     return await resolveTakeOver(workspace, before.takeOver.of, plan, manifest, own)
   }
@@ -46,7 +49,9 @@ export async function resolveTakeOver(
   if (sameness(before) !== sameness(plan)) return afresh('it had another target or other params')
   const agoMs = Date.now() - Date.parse(report.finishedAt)
   if (agoMs > TRUSTED_FOR_MS && !loadsAllSources(plan, manifest)) {
-    return afresh(`it ended ${formatDuration(agoMs)} ago, and not all of its sources are loaded by Millrace`)
+    return afresh(
+      `it ended ${Math.round(agoMs / HOUR_MS)} hours ago, and not all of its sources are loaded by Millrace`,
+    )
   }
   const later = await laterRun(workspace, plan.warehouse.taskQueue, report, own)
   if (later !== undefined) return afresh(`${later} has written to target ${plan.target} since`)

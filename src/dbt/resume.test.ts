@@ -122,7 +122,8 @@ describe('over several attempts', () => {
     const { startedAt, hooks } = await earlier()
     expect([startedAt, [...hooks]]).toEqual(['began 1.2', []])
     expect(await statuses()).toEqual({ a: 'error', c: 'success' })
-    expect(await statuses('another')).toEqual({ a: 'success', b: 'success', d: 'success' })
+    // For the other state of the project the last attempt undid it.
+    expect(await statuses('another')).toEqual({})
   })
 
   test('what another state of the project began and did not end does not count, and is tidied up all the same', async () => {
@@ -245,4 +246,12 @@ describe('of an attempt whose worker died', () => {
 
     expect(await statuses()).toEqual({})
   })
+})
+
+test('what an attempt on another state of the project built took the place of what was there: it is done again', async () => {
+  await attempt('1.1', { a: 'success' })
+  await attempt('2.1', { a: 'success' }, { digest: 'another one' })
+  await attempt('3.1', { b: 'success' })
+
+  expect(await statuses()).toEqual({ b: 'success' })
 })

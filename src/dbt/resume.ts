@@ -1,5 +1,5 @@
 // Exact resume: which nodes of a command are done, and how dbt is made to do just the others.
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { DbtCommand, DbtOptions } from '../pipeline/dbt-command.ts'
 import { errorCode, readJsonFile, writeFileAtomically } from '../platform/files.ts'
@@ -34,6 +34,9 @@ export interface AttemptLedger {
 
 const LEDGER_FILE = 'ledger.json'
 
+/** Folder in an attempt's for what dbt writes before the command itself: a parse, a listing. */
+export const PLANNING = 'planning'
+
 export async function writeLedger(folder: string, ledger: AttemptLedger): Promise<void> {
   await writeFileAtomically(path.join(folder, LEDGER_FILE), `${JSON.stringify(ledger, null, 1)}\n`)
 }
@@ -54,7 +57,14 @@ export async function earlierAttempts(stepDir: string, digest: string, place: Pl
   const hooks = new Set<string>()
   let startedAt: string | undefined
   const add = (ledger: AttemptLedger | undefined) => {
-    if (ledger?.digest !== digest) return
+    if (ledger === undefined) return
+    if (ledger.digest !== digest) {
+      // What it did took the place of what stood there before.
+      if (ledger.nodes.length === 0) return
+      nodes.clear()
+      hooks.clear()
+      return
+    }
     startedAt ??= ledger.startedAt
     if (ledger.nodes.length > 0) hooks.clear()
     for (const hook of ledger.hooks) hooks.add(hook)
@@ -67,6 +77,7 @@ export async function earlierAttempts(stepDir: string, digest: string, place: Pl
   add(await readLedger(stepDir))
   for (const attemptDir of await attemptDirs(stepDir)) {
     await endLeftover(attemptDir)
+    await rm(path.join(attemptDir, PLANNING), { recursive: true, force: true })
     add((await abandonedLedger(attemptDir, nodes, place)) ?? (await readLedger(attemptDir)))
   }
   return { nodes, startedAt, hooks }
@@ -209,7 +220,11 @@ export function resumeByName(manifest: Manifest, todo: readonly string[]): Resum
   const fqn = new Map(manifest.nodes.map((node) => [node.uniqueId, node.fqn]))
   const wanted = new Set(todo.map((id) => fqn.get(id) ?? id.split('.')[2] ?? id))
   const within = [...fqn.values()].filter(
-    (address) => !wanted.has(address) && [...wanted].some((folder) => address.startsWith(`${folder}.`)),
+    (address) =>
+      !wanted.has(address) &&
+      [...wanted].some((folder) => address.startsWith(`${folder}.`)) &&
+      // Taking it out would take out what lies in it, too.
+      ![...wanted].some((inside) => inside.startsWith(`${address}.`)),
   )
   const select = [...wanted].map((address) => `fqn:${address}`)
   return { kind: 'by name', select, exclude: within.map((address) => `fqn:${address}`) }
