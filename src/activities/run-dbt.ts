@@ -123,8 +123,11 @@ async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], 
   await rm(planningDir, { recursive: true, force: true })
   const timesFile = path.join(stateDir, 'cache', 'node-times', `${plan.pipeline}-${plan.target}-${step.id}.json`)
   const earlier = await whatWasDone(task, manifest, selected)
-  const isFirst = attemptName === '1.1' || !plan.dbt.nodeBars
-  const leftBars = isFirst ? Promise.resolve() : endLeftBars(step.id, attemptName, (id) => earlier.nodes.get(id))
+  const endLeft = async () => {
+    if (attemptName === '1.1' || !plan.dbt.nodeBars) return
+    await endLeftBars(step.id, attemptName, (id) => earlier.nodes.get(id))
+  }
+  const leftBars = endLeft()
   const drive = openDrive({
     place,
     command: step,
@@ -144,7 +147,8 @@ async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], 
     if (change.kind === 'finished') faultPoint(`${step.id}:after-first-node`)
   }
   const driven = await finishing(drive.run({ ...(onLine === undefined ? {} : { onLine }), onChange }, abort), () =>
-    Promise.all([bars.finish(), leftBars]),
+    // Once more at the end: what a worker told just before it stopped may have been heard after this one had begun.
+    Promise.all([bars.finish(), leftBars.then(endLeft)]),
   )
   // They are a convenience: a full disk must not fail what dbt has done.
   if (!driven.interrupted) await addTimes(timesFile, driven.nodes, driven.durationMs).catch(() => undefined)
