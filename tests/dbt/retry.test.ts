@@ -1,5 +1,5 @@
 // `millrace retry`: a new run that goes on where a failed one stopped, or says why it cannot.
-import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -29,7 +29,7 @@ async function timesBuilt(workspace: Workspace): Promise<Record<string, unknown>
   return Object.fromEntries(rows.map((row) => [String(row['node']), row['n']]))
 }
 
-test('a retried run takes over what was done; after a change of the project it starts afresh and says so', async () => {
+test('a retried run takes over what was done; once another run has written it starts afresh and says so', async () => {
   const workspace = await makeWorkspace()
   await startWorkerProcess(workspace)
   const failed = await millrace(workspace, ['run', 'generated'])
@@ -55,14 +55,4 @@ test('a retried run takes over what was done; after a change of the project it s
     `starts afresh instead of going on with ${id}: ${report.workflowId} has written to target dev since`,
   )
   expect(await timesBuilt(workspace)).toEqual({ m_0000: 2, m_0001: 2, m_0002: 2 })
-
-  await writeFile(
-    path.join(workspace.root, 'dbt/models/m_0002.sql'),
-    "select id from {{ ref('m_0001') }} where id = 'x'",
-  )
-  const broken = await millrace(workspace, ['run', 'generated'])
-  await writeFile(path.join(workspace.root, 'dbt/models/m_0002.sql'), "select id from {{ ref('m_0001') }}")
-  const mended = await millrace(workspace, ['retry', /^\S+/.exec(broken.stdout)?.[0] ?? ''])
-  expect(mended.stdout).toContain('the dbt project, its profile or dbt itself changed since')
-  expect(await timesBuilt(workspace)).toMatchObject({ m_0000: 4, m_0001: 4 })
 })

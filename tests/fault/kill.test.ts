@@ -31,7 +31,6 @@ const POINTS = [
   'ingest:in-transaction',
   'ingest:after-commit',
   'dbt-run:after-first-node',
-  'dbt-test:after-first-node',
 ]
 
 test.each(Array.from({ length: ROUNDS }).flatMap(() => POINTS))(
