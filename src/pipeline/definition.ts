@@ -214,7 +214,7 @@ export const pipelineSchema = z
       node_bars: z
         .boolean()
         .default(true)
-        .describe("A bar per model, seed, snapshot and failing test in Temporal's timeline, at most 200 a command"),
+        .describe("A bar per model, seed, snapshot and failing test in Temporal's timeline, at most 200 an attempt"),
     }),
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),
