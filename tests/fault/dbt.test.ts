@@ -8,27 +8,18 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { DEFAULT_POLICIES, type Policies } from '../../src/pipeline/policies.ts'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { INSTALLATION, workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
 import { startWorkerProcess, taskQueueOf, type WorkerProcess } from '../support/cli.ts'
 import { dbtPid, finishedNodes, processesNaming, stepLedger, until } from '../support/dbt-run.ts'
 import { barsOf } from '../support/history.ts'
+import { QUICK_POLICIES } from '../support/quick-policies.ts'
 import { modelName, writeGeneratedProject } from '../support/generated-project.ts'
 import { query, queryCount } from '../support/warehouse.ts'
 
 const MODELS = 6
 /** About half a second of work in each model: time to hit one. */
 const WORK = 15_000_000
-
-/** The usual policies with a worker's death noticed in seconds. */
-const quick = (policy: Policies['dbt']) => ({ ...policy, heartbeatMs: 3_000, lostWorkerDelayMs: 2_000 })
-const POLICIES: Policies = {
-  ingest: quick(DEFAULT_POLICIES.ingest),
-  dbt: quick(DEFAULT_POLICIES.dbt),
-  validate: quick(DEFAULT_POLICIES.validate),
-  record: quick(DEFAULT_POLICIES.record),
-}
 
 /**
  * dbt itself goes on, with nobody to read what it says: whoever takes over ends it. The last polls of the first worker
@@ -99,7 +90,7 @@ const DISTURBANCES: readonly Disturbance[] = [
     async disturb({ worker }) {
       worker.process.kill('SIGSTOP')
       onTestFinished(() => void worker.process.kill('SIGCONT'))
-      await pause(POLICIES.dbt.heartbeatMs + 3_000)
+      await pause(QUICK_POLICIES.dbt.heartbeatMs + 3_000)
       worker.process.kill('SIGCONT')
     },
   },
@@ -127,7 +118,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN.map((chosen) => [c
     const worker = await startWorker()
     const client = new Client({ connection: await Connection.connect({ address }) })
     const workflowId = taskQueueOf(workspace)
-    const start = { workflowId, taskQueue: workflowId, args: [{ policies: POLICIES }] }
+    const start = { workflowId, taskQueue: workflowId, args: [{ policies: QUICK_POLICIES }] }
     await client.workflow.start('generated', start)
     await until(async () => (await finishedNodes(workspace)).length >= 5)
 

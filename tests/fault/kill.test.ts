@@ -3,24 +3,15 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { expect, inject, test } from 'vitest'
-import { DEFAULT_POLICIES, type Policies } from '../../src/pipeline/policies.ts'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { startWorkerProcess, taskQueueOf } from '../support/cli.ts'
 import { processesNaming } from '../support/dbt-run.ts'
+import { QUICK_POLICIES } from '../support/quick-policies.ts'
 import { truthOf } from '../support/truth.ts'
 import { queryCount } from '../support/warehouse.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-17'
-
-/** The usual policies with a worker's death noticed in seconds. */
-const quick = (policy: Policies['dbt']) => ({ ...policy, heartbeatMs: 3_000, lostWorkerDelayMs: 2_000 })
-const POLICIES: Policies = {
-  ingest: quick(DEFAULT_POLICIES.ingest),
-  dbt: quick(DEFAULT_POLICIES.dbt),
-  validate: quick(DEFAULT_POLICIES.validate),
-  record: quick(DEFAULT_POLICIES.record),
-}
 
 /** `npm run test:fault` asks for more: a crash that loses rows one time in ten must not hide. */
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 1)
@@ -44,7 +35,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => POINTS))(
     const handle = await client.workflow.start('daily', {
       workflowId,
       taskQueue: workflowId,
-      args: [{ target: 'dev', params: { date: DAY }, policies: POLICIES }],
+      args: [{ target: 'dev', params: { date: DAY }, policies: QUICK_POLICIES }],
     })
 
     expect(await doomed.ended).toEqual({ code: null, signal: 'SIGKILL' })
