@@ -14,7 +14,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|dbt-command|node-bars)\\.ts$)',
+          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars)\\.ts$)',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -56,10 +56,22 @@ export default {
       to: { path: '@duckdb/' },
     },
     {
+      name: 'one-owner-of-postgres',
+      severity: 'error',
+      from: from('^src/', '^src/platform/postgres\\.ts$|\\.test\\.ts$'),
+      to: { path: 'node_modules/(pg|pg-copy-streams)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'one-owner-of-bigquery',
+      severity: 'error',
+      from: from('^src/', '^src/platform/bigquery/'),
+      to: { path: '(@google-cloud/|google-auth-library)' },
+    },
+    {
       name: 'one-owner-of-subprocesses',
       comment: 'The Temporal server and dbt are started in these places only.',
       severity: 'error',
-      from: from('^src/', '^src/(platform/subprocess|temporal/dev-server)\\.ts$'),
+      from: from('^src/', '^src/(platform/subprocess|temporal/dev-server)\\.ts$|\\.test\\.ts$'),
       to: { path: '(execa|^child_process$|^node:child_process$)' },
     },
     {

@@ -1,7 +1,7 @@
 // How fast and how small a load is: scan, whole load, and DuckDB's own typed reader on the same file, as ratios in one run.
 // Usage: node bench/ingest.ts [megabytes, default 1000] [repeats, default 3]
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -16,18 +16,8 @@ import { openEngine } from '../src/platform/duckdb.ts'
 import { openLocalFile } from '../src/sources/local.ts'
 import { openDuckdb } from '../src/warehouses/duckdb/warehouse.ts'
 import { contractOf, ingestEntry } from '../tests/support/ingest-entry.ts'
+import { TYPES, writeSample } from './sample.ts'
 
-const TYPES = {
-  event_id: 'bigint',
-  user_id: 'string',
-  content_id: 'int',
-  started_at: 'timestamp',
-  minutes: 'double',
-  title: 'string',
-  finished: 'boolean',
-  day: 'date',
-  device: 'string',
-}
 const DUCKDB_TYPES = {
   bigint: 'BIGINT',
   string: 'VARCHAR',
@@ -45,26 +35,6 @@ interface Measured {
   readonly idleMebibytes: number
   /** Longest time that the event loop did not turn. */
   readonly blockedMs: number
-}
-
-/** Rows of a watch log; `quoted`: two of the nine fields are, one of them with a comma and doubled quotes in it. */
-function writeSample(file: string, bytes: number, quoted: boolean): void {
-  const out = openSync(file, 'w')
-  let written = writeSync(out, `${Object.keys(TYPES).join(',')}\n`)
-  const devices = ['mobile', 'tv', 'desktop']
-  for (let i = 0; written < bytes;) {
-    const lines: string[] = []
-    for (let line = 0; line < 10_000; line++, i++) {
-      const at = new Date(Date.UTC(2026, 0, 1) + (i % 2_592_000) * 1000).toISOString()
-      const title = quoted ? `"Title, with ""${i}"""` : `Some title ${i % 977}`
-      const device = quoted ? `"${devices[i % 3]}"` : devices[i % 3]
-      lines.push(
-        `${i},u${(i * 7919) % 100_000},${(i * 31) % 5000},${at.slice(0, 10)} ${at.slice(11, 19)},${((i % 7200) / 60).toFixed(2)},${title},${i % 3 === 0},${at.slice(0, 10)},${device}`,
-      )
-    }
-    written += writeSync(out, `${lines.join('\n')}\n`)
-  }
-  closeSync(out)
 }
 
 function scanOnly(file: string): void {

@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
 import { openCli } from './cli/cli.ts'
+import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { logsCommand, type LogsFlags } from './cli/logs.ts'
 import { checkCommand, dryRunCommand } from './cli/plan.ts'
@@ -12,6 +13,7 @@ import { rejectsCommand } from './cli/rejects.ts'
 import { retryCommand } from './cli/retry.ts'
 import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
+import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
 import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
 import { color, sayError } from './cli/terminal.ts'
@@ -164,6 +166,25 @@ program
       return finish(rejectsCommand(openCli(), pipeline, request, flags))
     },
   )
+
+program
+  .command('setup-profiles')
+  .description("write the dbt profile's targets for the warehouse that infra/ made; shows what changes before it does")
+  .requiredOption('--outputs <file>', 'what `tofu -chdir=infra output -json` wrote')
+  .option('--project-dir <folder>', 'the dbt project (default: dbt/ of the workspace)')
+  .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder)")
+  .option('--replace <target>', 'write this target even if somebody else wrote it; may be given several times', collect)
+  .option('--yes', 'write without asking', false)
+  .action((flags: SetupProfilesFlags) => finish(setupProfilesCommand(openCli, flags)))
+
+program
+  .command('history')
+  .description('the refresh log: what ran, how it ended, what it loaded and built, what it was billed')
+  .argument('[pipeline]', 'all of them when left out')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--last <duration>', 'how far back', '24h')
+  .option('--json', 'one JSON object a run', false)
+  .action((pipeline: string | undefined, flags: HistoryFlags) => finish(historyCommand(openCli(), pipeline, flags)))
 
 const schedule = program.command('schedules').description('what runs by itself')
 schedule

@@ -1,5 +1,10 @@
 #!/usr/bin/env node
-// Sets the project up where something is missing, then runs a command: node tools/bootstrap.mjs [command args…]
+// Sets the project up where something is missing, then runs a command: node tools/bootstrap.mjs [options] [command args…]
+//
+//   --with bigquery       also dbt for BigQuery, which is large (a pipeline that needs it brings it by itself)
+//   --with bqemulator     also the BigQuery emulator of the tests (which bring it by themselves)
+//   --without temporal    no Temporal server: for a container whose worker is given TEMPORAL_ADDRESS
+//   --only bigquery       this and nothing else, because the rest is in use
 //
 // Only this file must be readable by any Node; the rest (setup/main.mjs) needs Node 20. Environment:
 //   TEMPORAL_ADDRESS                      a Temporal server you have: none is set up here

@@ -1,7 +1,7 @@
 {#
-  numerator / denominator as numeric(precision, scale); NULL where the denominator is 0 or NULL. Postgres divides two integers as integers,
-  DuckDB and BigQuery do not: with a numeric numerator all three agree, but for the last digit of a tie (DuckDB divides numerics as doubles).
+  numerator / denominator as numeric(precision, scale); NULL where the denominator is 0 or NULL. With a numeric numerator it is the same number
+  everywhere: Postgres would divide two integers as integers.
 #}
 {% macro ratio(numerator, denominator, precision, scale) -%}
-    {{ rounded('cast(' ~ numerator ~ ' as ' ~ dbt.type_numeric() ~ ') / nullif(' ~ denominator ~ ', 0)', precision, scale) }}
+    {{ rounded(dbt.cast(numerator, dbt.type_numeric()) ~ ' / nullif(' ~ denominator ~ ', 0)', precision, scale) }}
 {%- endmacro %}

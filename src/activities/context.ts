@@ -24,5 +24,11 @@ export function requirePlannedWarehouse(context: RunContext, taskQueueNow: strin
   )
 }
 
+/** What was done, and what the warehouse bills for it; null where it does not bill by bytes. */
+export interface Billed<Result> {
+  readonly result: Result
+  readonly bytesBilled: number | null
+}
+
 /** The part of a plan that each activity gets besides its own step. */
-export type RunContext = Pick<Plan, 'pipeline' | 'target' | 'logicalDate' | 'params' | 'warehouse' | 'dbt'>
+export type RunContext = Pick<Plan, 'pipeline' | 'target' | 'logicalDate' | 'params' | 'warehouse' | 'dbt' | 'bigquery'>

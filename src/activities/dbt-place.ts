@@ -12,17 +12,22 @@ import type { DbtReport } from '../pipeline/report.ts'
 import { secretVariables } from '../platform/environment.ts'
 import { knownRedactor, redactor } from '../platform/redaction.ts'
 import type { Workspace } from '../platform/workspace.ts'
+import { bigQueryPython } from './bigquery-dbt.ts'
 
-/** `executable` is relative to the workspace, null for the dbt that Millrace brings; `python` is of its environment. */
+/**
+ * `executable` is relative to the workspace, null for the dbt that Millrace brings; `python` is of its environment. A
+ * BigQuery target has an environment of its own, installed here when it is first needed. Fails with DbtMissing.
+ */
 export async function dbtPlace(
   { root, stateDir }: Workspace,
   project: { readonly projectDir: string; readonly profilesDir: string; readonly executable: string | null },
   target: ProfileTarget,
   python: string,
 ): Promise<DbtPlace> {
+  const ours = project.executable === null && target.type === 'bigquery' ? await bigQueryPython() : python
   const projectDir = path.resolve(root, project.projectDir)
   const executable =
-    project.executable === null ? path.join(path.dirname(python), 'dbt') : path.resolve(root, project.executable)
+    project.executable === null ? path.join(path.dirname(ours), 'dbt') : path.resolve(root, project.executable)
   const ownPython = path.join(path.dirname(executable), 'python')
   const hasOwnPython = await access(ownPython).then(
     () => true,
@@ -35,7 +40,7 @@ export async function dbtPlace(
     projectDir,
     profilesDir: path.resolve(root, project.profilesDir),
     partialParseFile: path.join(stateDir, 'cache', 'dbt', `${cacheName}-${target.target}.msgpack`),
-    python: hasOwnPython ? ownPython : python,
+    python: hasOwnPython ? ownPython : ours,
     executable,
     redact: redactor(secrets),
     redactKnown: knownRedactor(secrets),

@@ -60,6 +60,7 @@ async function load(change: Partial<IngestEntry> = {}, logicalDate = '2026-11-18
     params: {},
     warehouse: { kind: 'duckdb', label: 'w', schema: identifier('dev'), taskQueue: 'queue' },
     dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: '', nodeBars: false, marts: [] },
+    bigquery: { stagingBucket: null, maxBytesBilled: null },
   }
   const entry = ingestEntry({
     files: 'in/*.csv',

@@ -41,7 +41,8 @@ export function createIngestTable(deps: ActivityDeps) {
       withWarehouse(deps, plan, abort, async (place) => {
         const files = await openEntryFiles(deps.workspace.root, entry)
         try {
-          return await ingest(plan, entry, files, place, abort, show)
+          const loaded = await ingest(plan, entry, files, place, abort, show)
+          return { ...loaded, bytesBilled: place.bytesBilled() }
         } finally {
           await Promise.all(files.map(({ file }) => file.handle.close()))
         }
@@ -58,7 +59,7 @@ async function ingest(
   place: OpenPlace,
   abort: AbortSignal,
   show: Show,
-): Promise<Omit<LoadReport, 'durationMs'>> {
+): Promise<Omit<LoadReport, 'durationMs' | 'bytesBilled'>> {
   const base = {
     into: tableText(entry.into),
     file: entry.files,

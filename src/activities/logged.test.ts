@@ -108,6 +108,7 @@ describe('a load', () => {
       { code: 'too many fields', column: null, count: 1 },
     ],
     rejectsTable: 'raw.logs__rejects',
+    bytesBilled: null,
     loadedAt: '2026-11-19T02:00:00.000Z',
     durationMs: 412,
   }
@@ -132,7 +133,8 @@ test('each mart is a line with its verdict and all of its checks', () => {
     const checks = ['1 rows', 'no NULL in id'].map((detail) => ({ check: 'c', verdict, detail }))
     return { mart: name, relation: 'a.m', verdict, rows: 1, checks }
   }
-  expect(MARTS_STORY.done?.([mart('a', 'VALID'), mart('b', 'WARNING'), mart('c', 'FAILED')])).toEqual([
+  const marts = [mart('a', 'VALID'), mart('b', 'WARNING'), mart('c', 'FAILED')]
+  expect(MARTS_STORY.done?.({ result: marts, bytesBilled: null })).toEqual([
     ['info', 'a VALID: 1 rows, no NULL in id'],
     ['warn', 'b WARNING: 1 rows, no NULL in id'],
     ['error', 'c FAILED: 1 rows, no NULL in id'],

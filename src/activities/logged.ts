@@ -10,14 +10,16 @@ import {
   countsText,
   formatCount,
   loadedText,
+  publishedText,
   type DbtReport,
   type LoadReport,
   type MartReport,
+  type PublishReport,
   type RunReport,
 } from '../pipeline/report.ts'
 import { openRunLog, type RunEventLevel } from '../platform/run-log.ts'
 import { runFolder } from '../platform/workspace.ts'
-import type { ActivityDeps } from './context.ts'
+import type { ActivityDeps, Billed } from './context.ts'
 import type { IngestTableInput } from './ingest-table.ts'
 import type { PlanRunInput } from './plan-run.ts'
 
@@ -138,8 +140,12 @@ export const DBT_STORY: Story<{ readonly step: DbtCommand }, DbtReport> = {
   },
 }
 
-export const MARTS_STORY: Story<unknown, readonly MartReport[]> = {
-  done: (marts) =>
+export const PUBLISH_STORY: Story<unknown, Billed<PublishReport>> = {
+  done: ({ result }) => [['info', `published in ${publishedText(result)}`]],
+}
+
+export const MARTS_STORY: Story<unknown, Billed<readonly MartReport[]>> = {
+  done: ({ result: marts }) =>
     marts.map(({ mart, verdict, checks }) => [
       ({ VALID: 'info', WARNING: 'warn', FAILED: 'error' } as const)[verdict],
       `${mart} ${verdict}: ${checks.map(({ detail }) => detail).join(', ')}`,

@@ -1,18 +1,17 @@
 // Resolves a pipeline for one run: request, profile, manifest, contracts. Used by planRun, `check` and `--dry-run`.
 import path from 'node:path'
 import { dialectOf, type IngestDefinition, type PipelineDefinition } from '../pipeline/definition.ts'
-import type { IngestEntry, MartCheck, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
+import type { IngestEntry, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import type { DbtPlace } from '../dbt/command.ts'
-import { findMart, martNames, type Manifest } from '../dbt/manifest.ts'
+import type { Manifest } from '../dbt/manifest.ts'
 import { packagesState } from '../dbt/packages/state.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
 import { resolveContract } from '../ingest/contract.ts'
+import { parseByteSize } from '../pipeline/byte-size.ts'
 import { durationMs } from '../pipeline/duration.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
-import { failure } from '../pipeline/failure.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
-import { didYouMean } from '../pipeline/near-match.ts'
 import { DEFAULT_POLICIES } from '../pipeline/policies.ts'
 import {
   entryId,
@@ -26,6 +25,7 @@ import type { Workspace } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
 import { dbtPlace, installDbtPackages, loadManifest, selectionCache } from './dbt-place.ts'
+import { planMarts, planPublish } from './plan-marts.ts'
 
 /** What planning needs to know of its surroundings. */
 export interface PlanningPlace {
@@ -71,7 +71,7 @@ export async function makePlan(
   )
   await ensureInstalled(dbt, place.outputDir, abort)
   const manifest = await loadManifest(place.workspace, dbt, target, place.outputDir, abort)
-  const steps = resolved.steps.map((chosen) => planStep(chosen, resolved, manifest))
+  const steps = resolved.steps.map((chosen) => planStep(chosen, resolved, manifest, target.target))
   return {
     plan: {
       pipeline: definition.name,
@@ -89,6 +89,12 @@ export async function makePlan(
       },
       steps,
       ...(definition.refresh_log === undefined ? {} : { refreshLog: definition.refresh_log }),
+      bigquery: {
+        stagingBucket: definition.bigquery.staging_bucket ?? null,
+        maxBytesBilled: definition.bigquery.max_bytes_billed
+          ? parseByteSize(definition.bigquery.max_bytes_billed)
+          : null,
+      },
       timeoutMs: durationMs(definition.timeout),
       policies: { ...DEFAULT_POLICIES, ...request.policies },
     },
@@ -130,7 +136,8 @@ async function findEmptySelections(
   return found.map(({ index, message }) => ({ index: asked[index]?.index ?? 0, message }))
 }
 
-function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedRequest, manifest: Manifest): PlannedStep {
+function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manifest, targetName: string): PlannedStep {
+  const { id, definition, skipped } = chosen
   const base = { id, onFailure: definition.on_failure, skipped }
   if (definition.ingest !== undefined) {
     const entries = definition.ingest.map((entry) => planEntry(entry, resolved, manifest))
@@ -148,7 +155,10 @@ function planStep({ id, definition, skipped }: ChosenStep, resolved: ResolvedReq
       timeoutMs: durationMs(timeout),
     }
   }
-  return { ...base, kind: 'validate', marts: planMarts(definition.validate ?? [], manifest) }
+  if (definition.validate !== undefined) {
+    return { ...base, kind: 'validate', marts: planMarts(definition.validate, manifest) }
+  }
+  return planPublish(chosen, resolved, manifest, targetName)
 }
 
 function planEntry(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry {
@@ -175,34 +185,6 @@ function planEntry(entry: IngestDefinition, { params }: ResolvedRequest, manifes
 /** The folder that `files` names before its first param or wildcard: nothing is read outside of it. */
 function inboxOf(files: string): string {
   return path.posix.dirname(files.split(/[*?{]/)[0]?.concat('x') ?? '')
-}
-
-function planMarts(
-  checks: NonNullable<PipelineDefinition['steps'][number]['validate']>,
-  manifest: Manifest,
-): MartCheck[] {
-  const unknown = checks.filter(({ mart }) => findMart(manifest, mart) === undefined)
-  if (unknown.length > 0) {
-    const names = martNames(manifest)
-    throw failure(
-      'MartUnknown',
-      `${unknown.map(({ mart }) => `'${mart}'${didYouMean(mart, names)}`).join(', ')}: no such model, seed or snapshot ` +
-        `in the dbt project; it has: ${names.join(', ')}`,
-    )
-  }
-  return checks.flatMap((check) => {
-    const node = findMart(manifest, check.mart)
-    if (node === undefined) return []
-    return {
-      mart: check.mart,
-      relation: { database: node.database, schema: node.schema, name: node.alias },
-      key: check.key,
-      unique: check.unique,
-      maxNullShare: check.max_null_share,
-      ...(check.rows.min === undefined ? {} : { minRows: check.rows.min }),
-      ...(check.rows.max === undefined ? {} : { maxRows: check.rows.max }),
-    }
-  })
 }
 
 function pickParams(params: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {

@@ -40,7 +40,7 @@ export function createPlanRun(deps: ActivityDeps) {
       Context.current().log.info('planned', { pipeline, target: plan.target, logicalDate: plan.logicalDate })
       const warehouse = {
         kind: address.kind,
-        label: path.relative(deps.workspace.root, address.label),
+        label: address.kind === 'duckdb' ? path.relative(deps.workspace.root, address.label) : address.label,
         schema: address.schema,
         taskQueue: await deps.serveWarehouse(address),
       }

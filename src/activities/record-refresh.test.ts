@@ -4,7 +4,17 @@ import type { LoadReport, MartReport, RunReport, StepReport } from '../pipeline/
 import { refreshRow } from './record-refresh.ts'
 
 function step(part: Partial<StepReport>): StepReport {
-  const nothing = { startedAtMs: 0, durationMs: 1, failure: null, loads: [], dbt: null, dbtProgress: null, marts: [] }
+  const nothing = {
+    startedAtMs: 0,
+    durationMs: 1,
+    failure: null,
+    loads: [],
+    dbt: null,
+    dbtProgress: null,
+    marts: [],
+    published: null,
+    bytesBilled: null,
+  }
   return { id: 'x', kind: 'dbt', title: 'x', state: 'succeeded', attempts: 1, ...nothing, ...part }
 }
 
@@ -17,13 +27,27 @@ function load(status: LoadReport['status'], loaded: number): StepReport['loads']
     files: 1,
     identicalFiles: [],
     rejectsTable: 'raw.logs__rejects',
+    bytesBilled: null,
   }
   const report = { ...names, ...counts, status, loadedAt: '2026-11-19T02:00:00Z', durationMs: 1 }
   return { into: 'raw.logs', file: 'logs.csv', state: 'succeeded', report, failure: null }
 }
 
 const dbt = (command: string, counts: Record<string, number>) =>
-  step({ dbt: { command, invocationId: 'i', counts, total: 0, takenOver: 0, nodes: [], marts: null } })
+  step({
+    dbt: {
+      command,
+      invocationId: 'i',
+      counts,
+      total: 0,
+      takenOver: 0,
+      nodes: [],
+      bytesBilled: null,
+      bytesEstimated: null,
+      notEstimated: 0,
+      marts: null,
+    },
+  })
 
 const mart = (verdict: MartReport['verdict']): MartReport => ({
   mart: 'm',
@@ -44,6 +68,8 @@ function report(part: Partial<RunReport> = {}): RunReport {
     test: 'succeeded',
     failure: null,
     takeOver: null,
+    bytesBilled: null,
+    bytesEstimated: null,
     workflowId: 'daily-1',
     runId: 'r-1',
     startedAt: '2026-11-19T02:00:00Z',
@@ -67,9 +93,16 @@ test('counts the models that dbt run built and the rows that this run inserted',
     modelsUpdated: 6,
     rowsInserted: 8921,
     executionTimeSeconds: 41.25,
+    bytesBilled: null,
+    bytesEstimated: null,
     notes: 'daily refresh - 2/2 marts validated',
     report: report(),
   })
+})
+
+test('has what the run was billed, and what dbt was expected to read', () => {
+  const bytes = { bytesBilled: 5_000_000_000, bytesEstimated: 4_000_000_000 }
+  expect(refreshRow(report(bytes))).toMatchObject(bytes)
 })
 
 test.each([

@@ -68,6 +68,8 @@ export function refreshRow(report: RunReport): RefreshRow {
       .reduce((sum, { dbt }) => sum + (dbt?.counts['success'] ?? 0), 0),
     rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
     executionTimeSeconds: report.durationMs / 1000,
+    bytesBilled: report.bytesBilled,
+    bytesEstimated: report.bytesEstimated,
     notes:
       `${report.pipeline} refresh - ${validated}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),

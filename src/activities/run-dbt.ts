@@ -5,7 +5,9 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { DbtPlace, DbtWatcher } from '../dbt/command.ts'
-import { openDrive, type Driven } from '../dbt/drive.ts'
+import { withoutBill } from '../dbt/billed.ts'
+import { openDrive, whatIsLeft, type Driven, type DriveTask } from '../dbt/drive.ts'
+import type { Estimate } from '../dbt/estimate.ts'
 import type { LedgerNode } from '../dbt/ledger.ts'
 import type { Manifest } from '../dbt/manifest.ts'
 import { addTimes, NO_TIMES, readUsualTimes } from '../dbt/node-times.ts'
@@ -21,10 +23,12 @@ import type { DbtReport, Progress } from '../pipeline/report.ts'
 import { faultPoint } from '../platform/fault.ts'
 import { runFolder } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
+import { estimateMissing, openBudget, type BytesBudget } from './bytes-budget.ts'
 import { requirePlannedWarehouse, type ActivityDeps, type RunContext } from './context.ts'
 import { dbtPlace, installDbtPackages, loadManifest, selectionCache } from './dbt-place.ts'
 import { withHeartbeat, type Show } from './heartbeat.ts'
 import { openActivityLog } from './logged.ts'
+import { endLeftQueries } from './left-queries.ts'
 import { endLeftBars, openNodeBars } from './node-bars.ts'
 
 export interface RunDbtInput {
@@ -34,6 +38,8 @@ export interface RunDbtInput {
   readonly attempt: number
   /** The run whose finished nodes count as done here. */
   readonly takeOver: RunReference | null
+  /** Bytes that the run was billed for its other steps. */
+  readonly billedBefore: number
 }
 
 export function createRunDbt(deps: ActivityDeps) {
@@ -99,6 +105,9 @@ async function openTask(deps: ActivityDeps, input: RunDbtInput): Promise<Task> {
   }
 }
 
+/** For ending queries after the run was cancelled. */
+const LAST_WORD_MS = 15_000
+
 type Finished = Pick<Driven, 'report' | 'interrupted'>
 
 async function installPackages(
@@ -128,31 +137,52 @@ async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], 
     await endLeftBars(step.id, attemptName, (id) => earlier.nodes.get(id))
   }
   const leftBars = endLeft()
+  await endLeftQueries(deps, plan, earlier.brokenOff, abort)
+  const work = { place, command: step, manifest, selected, earlier, outputDir, runLabel }
+  const { budget, estimate } = await foresee(task, work, abort).catch(async (error: unknown) => {
+    await leftBars
+    throw error
+  })
   const drive = openDrive({
-    place,
-    command: step,
-    manifest,
-    selected,
-    earlier,
+    ...work,
+    estimate,
     usual: await readUsualTimes(timesFile).catch(() => NO_TIMES),
     marts: plan.dbt.marts,
-    outputDir,
     runDir,
-    runLabel,
   })
   show(() => ({ ...drive.progress(), doneSet: drive.doneSet() }))
   const bars = openNodeBars(step.id, attemptName, plan.dbt.nodeBars, () => drive.progress())
-  const onChange: DbtWatcher['onChange'] = (change) => {
+  const onChange: DbtWatcher['onChange'] = (change, ledger) => {
     bars.change(change)
+    budget.count(ledger.nodes.values())
     if (change.kind === 'finished') faultPoint(`${step.id}:after-first-node`)
   }
-  const driven = await finishing(drive.run({ ...(onLine === undefined ? {} : { onLine }), onChange }, abort), () =>
+  const watcher = { ...(onLine === undefined ? {} : { onLine }), onChange }
+  const driven = await finishing(drive.run(watcher, AbortSignal.any([abort, budget.passed])), () =>
     // Once more at the end: what a worker told just before it stopped may have been heard after this one had begun.
     Promise.all([bars.finish(), leftBars.then(endLeft)]),
   )
+  if (driven.interrupted) await endLeftQueries(deps, plan, driven.brokenOff, AbortSignal.timeout(LAST_WORD_MS))
+  if (budget.passed.aborted && !abort.aborted) throw budget.exceeded(driven.report)
   // They are a convenience: a full disk must not fail what dbt has done.
   if (!driven.interrupted) await addTimes(timesFile, driven.nodes, driven.durationMs).catch(() => undefined)
   return driven
+}
+
+type Foreseen = { readonly budget: BytesBudget; readonly estimate: Estimate | null }
+
+/** What the run may still be billed, and what this command would read of it. Fails with BudgetExceeded. */
+async function foresee(
+  { deps, plan, step, billedBefore }: Task,
+  work: Pick<DriveTask, 'place' | 'command' | 'manifest' | 'selected' | 'earlier' | 'outputDir' | 'runLabel'>,
+  abort: AbortSignal,
+): Promise<Foreseen> {
+  const { done, todo } = whatIsLeft(work)
+  const missing = step.options.vars === undefined ? (todo ?? work.selected) : undefined
+  const estimate = await estimateMissing(deps, { ...work, plan, missing }, abort)
+  const budget = openBudget({ plan, command: step.command, billedBefore }, work.earlier.nodes.values())
+  budget.requireRoomFor(estimate, reportTakenOver(step.command, done, estimate))
+  return { budget, estimate }
 }
 
 /** Bars are ended before the activity is, whatever came of it: after that nobody would. */
@@ -178,7 +208,8 @@ async function whatWasDone(
   }
   if (own.nodes.size > 0 || takeOver === null) return own
   const folder = runFolder(deps.workspace, takeOver.workflowId, takeOver.runId)
-  return await earlierAttempts(path.join(folder, step.id), manifest.digest, place)
+  const taken = await earlierAttempts(path.join(folder, step.id), manifest.digest, place)
+  return { ...taken, nodes: withoutBill(taken.nodes) }
 }
 
 /** Of nodes that another machine's worker finished, all that is known is that they went well. */
@@ -188,7 +219,16 @@ function toldDone(manifest: Manifest, ids: readonly string[]): Map<string, Ledge
     ids.map((uniqueId) => {
       const { name = uniqueId, resourceType = '' } = named.get(uniqueId) ?? {}
       const status = resourceType.endsWith('test') ? 'pass' : 'success'
-      const result = { status, message: '', durationMs: 0, finishedAt: '', rows: null, bytes: null, failures: 0 }
+      const result = {
+        status,
+        message: '',
+        durationMs: 0,
+        finishedAt: '',
+        rows: null,
+        bytes: null,
+        bytesBilled: null,
+        failures: 0,
+      }
       return [uniqueId, { uniqueId, name, resourceType, startedAt: '', result, attempt: 1 }]
     }),
   )

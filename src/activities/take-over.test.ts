@@ -49,6 +49,7 @@ const PLAN: Plan = {
   warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue: 'w' },
   dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
   steps: [INGEST, dbtStep('run'), dbtStep('test')],
+  bigquery: { stagingBucket: null, maxBytesBilled: null },
   timeoutMs: 1,
   policies: DEFAULT_POLICIES,
   searchAttributes: false,
@@ -82,18 +83,35 @@ const dbtReport = (takenOver: number): DbtReport => ({
   total: 3,
   takenOver,
   nodes: [],
+  bytesBilled: null,
+  bytesEstimated: null,
+  notEstimated: 0,
   marts: null,
 })
 
 function loadReport(status: LoadReport['status']): StepReport['loads'][number] {
   const counts = { files: 1, read: 1, loaded: 1, superseded: 0, rejected: 0, removed: 0, durationMs: 1 }
-  const names = { loadId: 'load-1', into: 'raw.logs', file: 'logs.csv', rejectsTable: 'raw.logs__rejects' }
+  const names = {
+    loadId: 'load-1',
+    into: 'raw.logs',
+    file: 'logs.csv',
+    rejectsTable: 'raw.logs__rejects',
+    bytesBilled: null,
+  }
   const report = { ...names, ...counts, status, identicalFiles: [], rejectReasons: [], loadedAt: hoursAgo(2) }
   return { into: 'raw.logs', file: 'logs.csv', state: 'succeeded', report, failure: null }
 }
 
 function stepReport(id: string, part: Partial<StepReport> = {}): StepReport {
-  const nothing = { failure: null, loads: [], dbt: null, dbtProgress: null, marts: [] }
+  const nothing = {
+    failure: null,
+    loads: [],
+    dbt: null,
+    dbtProgress: null,
+    marts: [],
+    published: null,
+    bytesBilled: null,
+  }
   const began = { startedAtMs: 0, durationMs: 1, attempts: 1 }
   const kind = id === 'ingest' ? 'ingest' : 'dbt'
   return { id, kind, title: id, state: 'succeeded', ...began, ...nothing, ...part }
@@ -126,6 +144,8 @@ async function leaveRun(of: RunReference, { plan, report, folders = ['dbt-run'] 
     test: null,
     failure: null,
     takeOver: null,
+    bytesBilled: null,
+    bytesEstimated: null,
     startedAt: hoursAgo(2),
     finishedAt: hoursAgo(1),
     durationMs: HOUR_MS,

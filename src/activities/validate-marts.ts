@@ -2,7 +2,7 @@
 import type { MartCheck } from '../pipeline/plan.ts'
 import { formatCount, type MartCheckReport, type MartReport, type MartVerdict } from '../pipeline/report.ts'
 import type { MartMeasures } from '../warehouses/warehouse.ts'
-import type { ActivityDeps, RunContext } from './context.ts'
+import type { ActivityDeps, Billed, RunContext } from './context.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { withWarehouse } from './with-warehouse.ts'
 
@@ -13,13 +13,13 @@ export interface ValidateMartsInput {
 
 /** A report per mart, in order. Broken bounds are verdicts, not errors: all marts are looked at. */
 export function createValidateMarts(deps: ActivityDeps) {
-  return async function validateMarts({ plan, marts }: ValidateMartsInput): Promise<MartReport[]> {
+  return async function validateMarts({ plan, marts }: ValidateMartsInput): Promise<Billed<MartReport[]>> {
     return await withHeartbeat((_show, abort) =>
       withWarehouse(deps, plan, abort, async ({ open }) => {
         const warehouse = await open()
         const reports: MartReport[] = []
         for (const mart of marts) reports.push(judgeMart(mart, await warehouse.measureMart(mart)))
-        return reports
+        return { result: reports, bytesBilled: warehouse.bytesBilled() }
       }),
     )
   }

@@ -1,4 +1,5 @@
 // Opens the run's warehouse for the length of one activity, and lets go of it whatever happens.
+import { activityInfo } from '@temporalio/activity'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { readProfileTarget } from '../dbt/profile.ts'
@@ -14,6 +15,8 @@ export interface OpenPlace {
   readonly scratchDir: string
   /** Opens the warehouse; it is closed at the end. */
   readonly open: () => Promise<Warehouse>
+  /** What it was billed so far; null where it was not opened, or does not bill by bytes. */
+  readonly bytesBilled: () => number | null
 }
 
 /** When the signal aborts, the engine's running statement is interrupted and its transaction rolled back. */
@@ -34,8 +37,12 @@ export async function withWarehouse<T>(
   abort.addEventListener('abort', interrupt, { once: true })
   let warehouse: Warehouse | undefined
   try {
-    const open = async () => (warehouse ??= await openWarehouse(target, projectDir, engine))
-    return await work({ engine, scratchDir, open })
+    const { workflowExecution, attempt } = activityInfo()
+    const run = { pipeline: context.pipeline, runId: workflowExecution?.runId ?? '', attempt }
+    const { stagingBucket } = context.bigquery
+    const place = { engine, scratchDir, abort, run, stagingBucket }
+    const open = async () => (warehouse ??= await openWarehouse(target, projectDir, place))
+    return await work({ engine, scratchDir, open, bytesBilled: () => warehouse?.bytesBilled() ?? null })
   } finally {
     abort.removeEventListener('abort', interrupt)
     try {

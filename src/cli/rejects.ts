@@ -1,8 +1,4 @@
 // `millrace rejects PIPELINE --date …`: the records that a day's loads did not take, and why.
-import { rm } from 'node:fs/promises'
-import path from 'node:path'
-import { profileLocation } from '../activities/make-plan.ts'
-import { readProfileTarget } from '../dbt/profile.ts'
 import { failure } from '../pipeline/failure.ts'
 import { parseTableName, tableText, type TableName } from '../pipeline/identifier.ts'
 import { loadPipeline } from '../pipeline/load.ts'
@@ -10,13 +6,11 @@ import { didYouMean } from '../pipeline/near-match.ts'
 import type { RunRequest } from '../pipeline/plan.ts'
 import { formatCount } from '../pipeline/report.ts'
 import { entryId, resolveRequest } from '../pipeline/request.ts'
-import { openEngine } from '../platform/duckdb.ts'
-import { makeScratchDir } from '../platform/scratch.ts'
-import { openWarehouse } from '../warehouses/open.ts'
 import { MAX_RAW_BYTES } from '../ingest/rejects.ts'
 import { rejectsTable, type StoredReject } from '../warehouses/warehouse.ts'
 import type { Cli } from './cli.ts'
 import { reasonLines } from './inspect.ts'
+import { lookIntoWarehouse } from './look.ts'
 import { color, say, sayError } from './terminal.ts'
 
 const EXAMPLES = 3
@@ -38,28 +32,16 @@ export async function rejectsCommand(
       `pipeline '${pipeline}' does not load into '${into ?? ''}'${didYouMean(into ?? '', tables)}, tables: ${tables.join(', ') || 'none'}`,
     )
   }
-  const location = profileLocation(definition, workspace.root)
-  const target = await readProfileTarget(location, request.target)
-  const scratchDir = await makeScratchDir(workspace.stateDir)
-  const engine = await openEngine({ scratchDir })
-  try {
-    const warehouse = await openWarehouse(target, path.resolve(location.projectDir), engine, 'look')
-    try {
-      for (const entry of chosen) {
-        const table = parseTableName(entry.into) as TableName // the schema has checked its form
-        const rejects = warehouse.readRejects(table, { pipeline, entry: entryId(entry), logicalDate })
-        if (csv) await printRaw(rejects)
-        else if (json) for await (const reject of rejects) say(JSON.stringify({ into: entry.into, ...reject }))
-        else await printGrouped(table, logicalDate, rejects)
-      }
-      return 0
-    } finally {
-      await warehouse.close()
+  return await lookIntoWarehouse(workspace, definition, request.target, async (warehouse) => {
+    for (const entry of chosen) {
+      const table = parseTableName(entry.into) as TableName // the schema has checked its form
+      const rejects = warehouse.readRejects(table, { pipeline, entry: entryId(entry), logicalDate })
+      if (csv) await printRaw(rejects)
+      else if (json) for await (const reject of rejects) say(JSON.stringify({ into: entry.into, ...reject }))
+      else await printGrouped(table, logicalDate, rejects)
     }
-  } finally {
-    engine.close()
-    await rm(scratchDir, { recursive: true, force: true })
-  }
+    return 0
+  })
 }
 
 async function printGrouped(

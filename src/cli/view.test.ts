@@ -1,8 +1,8 @@
 // What a person sees of a dbt step: while it runs, and when some of it failed.
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { stripVTControlCharacters as plain } from 'node:util'
-import type { DbtProgress, DbtReport, StepReport } from '../pipeline/report.ts'
-import { liveLines, stepLines } from './view.ts'
+import type { DbtProgress, DbtReport, RunReport, StepReport } from '../pipeline/report.ts'
+import { liveLines, stepLines, summaryLines } from './view.ts'
 
 const step: StepReport = {
   id: 'dbt-build',
@@ -17,6 +17,8 @@ const step: StepReport = {
   dbt: null,
   dbtProgress: null,
   marts: [],
+  published: null,
+  bytesBilled: null,
 }
 
 const progress: DbtProgress = {
@@ -55,6 +57,9 @@ test('a failed step says which marts are sound, which are not, and how much was 
     total: 4,
     takenOver: 2,
     nodes: [],
+    bytesBilled: null,
+    bytesEstimated: null,
+    notEstimated: 0,
     marts: { unbroken: ['mart_content'], broken: [{ mart: 'mart_users', because: 'stg_users' }] },
   }
   const lines = stepLines({ ...step, state: 'failed', durationMs: 1_000, dbt }).map((line) => plain(line).trim())
@@ -62,4 +67,52 @@ test('a failed step says which marts are sound, which are not, and how much was 
   expect(lines[0]).toContain('3 success, 1 error')
   expect(lines[0]).toContain('2 of them done before')
   expect(lines.slice(1)).toEqual(['sound   mart_content', 'broken  mart_users  behind stg_users'])
+})
+
+describe('where the warehouse bills by bytes', () => {
+  const dbt: DbtReport = {
+    command: 'run',
+    invocationId: 'i',
+    counts: { success: 3 },
+    total: 3,
+    takenOver: 0,
+    nodes: [],
+    bytesBilled: 4_210_000_000,
+    bytesEstimated: 4_000_000_000,
+    notEstimated: 1,
+    marts: null,
+  }
+  const report: RunReport = {
+    pipeline: 'daily',
+    target: 'prod',
+    logicalDate: '2026-11-18',
+    params: {},
+    outcome: 'succeeded',
+    run: 'succeeded',
+    test: null,
+    steps: [{ ...step, state: 'succeeded', durationMs: 1_000, dbt }],
+    failure: null,
+    takeOver: null,
+    bytesBilled: 5_000_000_000,
+    bytesEstimated: 4_000_000_000,
+    workflowId: 'daily-1',
+    runId: 'r',
+    startedAt: '2026-11-19T02:00:00Z',
+    finishedAt: '2026-11-19T02:00:01Z',
+    durationMs: 1_000,
+  }
+  const summary = (part: Partial<RunReport>) =>
+    summaryLines({ ...report, ...part }, { runLink: undefined, reportFile: 'report.json' }).map(plain)
+
+  test('the end of a run says what it was billed, and what dbt was expected to read', () => {
+    expect(summary({}).at(-1)).toBe(' Billed       5 GB; dbt: about 4 GB estimated and 1 node unknown')
+    expect(summary({ bytesEstimated: null }).at(-1)).toBe(' Billed       5 GB')
+    expect(summary({ bytesBilled: null, bytesEstimated: null }).at(-1)).toBe(' Report       report.json')
+  })
+
+  test('so does the line of a dbt step', () => {
+    expect(summary({})[2]).toContain('4.21 GB billed')
+    const [line = ''] = stepLines({ ...step, state: 'succeeded', dbt: { ...dbt, bytesBilled: null } })
+    expect(plain(line)).not.toContain('billed')
+  })
 })

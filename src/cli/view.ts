@@ -1,4 +1,5 @@
 // How a run looks in the terminal, while it goes and at its end. Pure: state in, lines out.
+import { formatByteSize } from '../pipeline/byte-size.ts'
 import { formatDuration } from '../pipeline/duration.ts'
 import type { TakeOver } from '../pipeline/plan.ts'
 import {
@@ -10,6 +11,7 @@ import {
   type LoadProgress,
   type LoadReport,
   type MartReport,
+  type PublishReport,
   type Outcome,
   type Progress,
   type RunReport,
@@ -80,12 +82,22 @@ export function summaryLines(report: RunReport, places: SummaryPlaces): string[]
     '',
     ...(places.runLink === undefined ? [] : [` In Temporal  ${color.underline(places.runLink)}`]),
     ` Report       ${places.reportFile}`,
+    ...billedLines(report),
     ...(goOn ? [` Go on        npx millrace retry ${report.workflowId}`] : []),
   ]
 }
 
 export function headerLine(report: Pick<RunReport, 'pipeline' | 'target' | 'logicalDate'>): string {
   return [color.bold(report.pipeline), report.target, report.logicalDate].filter((part) => part !== '').join(' · ')
+}
+
+/** Where the warehouse bills by bytes. */
+function billedLines({ bytesBilled, bytesEstimated, steps }: RunReport): string[] {
+  if (bytesBilled === null && bytesEstimated === null) return []
+  const unknown = steps.reduce((sum, { dbt }) => sum + (dbt?.notEstimated ?? 0), 0)
+  const more = unknown === 0 ? '' : ` and ${formatCount(unknown)} node${unknown === 1 ? '' : 's'} unknown`
+  const estimated = bytesEstimated === null ? '' : `; dbt: about ${formatByteSize(bytesEstimated)} estimated${more}`
+  return [color.dim(` Billed       ${formatByteSize(bytesBilled ?? 0)}${estimated}`)]
 }
 
 /** Of a retried run: what it builds on. */
@@ -141,6 +153,8 @@ function stepDetails(step: StepReport): string[] {
       return step.dbt === null ? failureDetail(step) : dbtDetails(step)
     case 'validate':
       return step.marts.length === 0 ? failureDetail(step) : step.marts.map(martDetail)
+    case 'publish':
+      return step.published === null ? failureDetail(step) : publishedDetails(step.published)
     case 'record':
       return failureDetail(step)
   }
@@ -184,8 +198,9 @@ function dbtDetails({ dbt }: StepReport): string[] {
     slowest === undefined || slowest.durationMs === 0
       ? ''
       : color.dim(`slowest ${slowest.name} ${formatDuration(slowest.durationMs)}`)
+  const billed = dbt.bytesBilled === null ? '' : color.dim(`  ${formatByteSize(dbt.bytesBilled)} billed`)
   const warned = dbt.nodes.filter(({ status }) => status === 'warn').map(({ name }) => color.yellow(`warn ${name}`))
-  return [`${pad(countsText(dbt.counts), NAME_WIDTH)}${before}${detail}`, ...warned, ...martsAfter(dbt.marts)]
+  return [`${pad(countsText(dbt.counts), NAME_WIDTH)}${before}${detail}${billed}`, ...warned, ...martsAfter(dbt.marts)]
 }
 
 function martsAfter(marts: MartsAfterFailure | null): string[] {
@@ -211,6 +226,13 @@ function martDetail(mart: MartReport): string {
           .map(({ detail }) => detail)
           .join(', ')
   return `${pad(mart.mart, NAME_WIDTH)}${pad(`${formatCount(mart.rows)} rows`, 13)}${verdictColor(mart.verdict)}  ${color.dim(told)}`
+}
+
+function publishedDetails({ to, marts, copy }: PublishReport): string[] {
+  const rows = marts.map(
+    ({ mart, rows: count }) => `${pad(mart, NAME_WIDTH)}${pad(`${formatCount(count)} rows`, 13)}→ ${to}`,
+  )
+  return copy === null ? rows : [...rows, color.dim(`copy for readers: ${copy}`)]
 }
 
 function failureLines({ failure, outcome }: RunReport): string[] {

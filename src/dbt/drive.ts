@@ -4,7 +4,9 @@ import { DBT_RULES, type DbtCommand } from '../pipeline/dbt-command.ts'
 import type { DbtProgress, DbtReport, DoneSet } from '../pipeline/report.ts'
 import type { Grace } from '../platform/subprocess.ts'
 import { keepArtifacts } from './artifacts.ts'
+import { addBilled } from './billed.ts'
 import { discardEvents, runDbt, type DbtEvidence, type DbtPlace, type DbtWatcher, type Resume } from './command.ts'
+import type { Estimate } from './estimate.ts'
 import { classify, FAILURE_CLASSES } from './failure-class.ts'
 import type { DbtLauncher } from './launch.ts'
 import { emptyLedger, isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
@@ -19,7 +21,9 @@ import {
   ledgerOf,
   prepareRetry,
   resumeByName,
+  runningNodes,
   writeLedger,
+  type BrokenOff,
   type EarlierAttempts,
 } from './resume.ts'
 import { judge, makeReport, mergedNodes, reportTakenOver } from './verdict.ts'
@@ -35,6 +39,8 @@ export interface DriveTask {
   readonly usual: UsualTimes
   /** Which marts to speak of when nodes fail; all last models where it names none. */
   readonly marts: readonly string[]
+  /** What is missing would read; null where nobody asked. */
+  readonly estimate: Estimate | null
   /** Of this attempt alone. */
   readonly outputDir: string
   readonly runDir: string
@@ -58,15 +64,14 @@ export interface Driven {
   readonly interrupted: boolean
   /** Nodes that this very attempt finished, and how long it took. */
   readonly nodes: readonly LedgerNode[]
+  /** This attempt, if it was ended in the middle of nodes. */
+  readonly brokenOff: readonly BrokenOff[]
   readonly durationMs: number
 }
 
 export function openDrive(task: DriveTask): Drive {
   const { command, earlier, selected, usual } = task
-  // Other vars can make other nodes: what is selected is not known then.
-  const isResumable = DBT_RULES[command.command].resumable && command.options.vars === undefined
-  const doneIds = isResumable ? doneNodes(earlier, selected) : []
-  const done = doneIds.flatMap((id) => earlier.nodes.get(id) ?? [])
+  const { done, todo } = whatIsLeft(task)
   let ledger: DbtLedger = emptyLedger()
 
   // One that warned is asked again: a bit could not say that it did.
@@ -99,6 +104,7 @@ export function openDrive(task: DriveTask): Drive {
       launch,
     )
     countAttempts(evidence.ledger, earlier.nodes)
+    addBilled(evidence.ledger, earlier.nodes)
     return evidence
   }
 
@@ -107,15 +113,20 @@ export function openDrive(task: DriveTask): Drive {
     doneSet: () => packDone(selected, task.manifest.digest, isDone),
     async run(watcher, abort, launch) {
       const startedAtMs = performance.now()
-      const todo = missingNodes(task, done)
       // What was done elsewhere must be known here, too, should this worker die before its first word.
       if (earlier.nodes.size > 0) await writeEarlier(task)
       if (todo?.length === 0) {
-        return { report: reportTakenOver(command.command, done), interrupted: false, nodes: [], durationMs: 0 }
+        return {
+          report: reportTakenOver(command.command, done, task.estimate),
+          interrupted: false,
+          nodes: [],
+          brokenOff: [],
+          durationMs: 0,
+        }
       }
       await announceAttempt(task.outputDir, task.manifest.digest)
       const state = path.join(task.outputDir, 'state')
-      const nodes = { todo: todo ?? [], done: doneIds }
+      const nodes = { todo: todo ?? [], done: done.map(({ uniqueId }) => uniqueId) }
       const retry =
         todo === undefined ? undefined : await prepareRetry(state, command, task.place, nodes, earlier.startedAt)
       let evidence = await attempt(retry, watcher, abort, launch)
@@ -126,6 +137,7 @@ export function openDrive(task: DriveTask): Drive {
       const standing = {
         done,
         todo,
+        estimate: task.estimate,
         martsAfter: (all: readonly LedgerNode[]) => martsAfterFailure(task.manifest, all, selected, task.marts),
       }
       const interrupted = abort.aborted
@@ -133,10 +145,26 @@ export function openDrive(task: DriveTask): Drive {
         report: interrupted ? makeReport(evidence, standing) : judge(evidence, standing),
         interrupted,
         nodes: [...evidence.ledger.nodes.values()],
+        brokenOff: runningNodes(ledgerOf(evidence.ledger, task.manifest.digest)),
         durationMs: performance.now() - startedAtMs,
       }
     },
   }
+}
+
+/** What of a command is done already. */
+interface Left {
+  readonly done: readonly LedgerNode[]
+  /** Unique ids; undefined: the whole command. */
+  readonly todo: readonly string[] | undefined
+}
+
+export function whatIsLeft(task: Pick<DriveTask, 'command' | 'earlier' | 'selected' | 'manifest'>): Left {
+  const { command, earlier, selected } = task
+  // Other vars can make other nodes: what is selected is not known then.
+  const isResumable = DBT_RULES[command.command].resumable && command.options.vars === undefined
+  const done = (isResumable ? doneNodes(earlier, selected) : []).flatMap((id) => earlier.nodes.get(id) ?? [])
+  return { done, todo: missingNodes(task, done) }
 }
 
 /**
@@ -144,7 +172,10 @@ export function openDrive(task: DriveTask): Drive {
  * does not know it. Where all nodes are done but hooks behind the last one may not have run (grants, say), the quickest is
  * done once more: dbt runs hooks only with a node.
  */
-function missingNodes({ earlier, selected, manifest }: DriveTask, done: readonly LedgerNode[]): string[] | undefined {
+function missingNodes(
+  { earlier, selected, manifest }: Pick<DriveTask, 'earlier' | 'selected' | 'manifest'>,
+  done: readonly LedgerNode[],
+): string[] | undefined {
   if (done.length === 0) return undefined
   const finished = new Set(done.map(({ uniqueId }) => uniqueId))
   const failed = [...earlier.nodes.values()].filter((node) => !isGood(node)).map(({ uniqueId }) => uniqueId)

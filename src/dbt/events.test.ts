@@ -31,7 +31,7 @@ const hook = {
 }
 const STARTED = { startedAt: '2026-11-18T02:00:00.123456Z' }
 const ORDERS = { uniqueId: 'model.shop.orders', name: 'orders', resourceType: 'model', ...STARTED }
-const NOTHING = { finishedAt: '', rows: null, bytes: null, failures: 0 }
+const NOTHING = { finishedAt: '', rows: null, bytes: null, bytesBilled: null, failures: 0 }
 
 const result = (status: string, message: string | null) => ({
   execution_time: 0.0681,

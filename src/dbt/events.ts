@@ -35,6 +35,8 @@ export interface EventResult {
   /** Rows and bytes as the adapter tells them: of the last statement, and many tell nothing. */
   readonly rows: number | null
   readonly bytes: number | null
+  /** By a warehouse that bills by bytes. */
+  readonly bytesBilled: number | null
   /** Rows that a test found. */
   readonly failures: number
 }
@@ -72,6 +74,7 @@ const nodeStart = z.object({ node_info: nodeInfo })
 const adapterResponse = z.object({
   rows_affected: z.number().nullish().catch(null),
   bytes_processed: z.number().nullish().catch(null),
+  bytes_billed: z.number().nullish().catch(null),
 })
 const nodeFinished = z.object({
   node_info: nodeInfo,
@@ -159,7 +162,7 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
     case 'NodeFinished': {
       const { node_info, run_result } = nodeFinished.parse(data)
       if (isNeverBuilt(node_info) && run_result.status === 'success') return undefined
-      const { rows_affected, bytes_processed } = run_result.adapter_response
+      const { rows_affected, bytes_processed, bytes_billed } = run_result.adapter_response
       return {
         kind: 'node finished',
         node: readNode(node_info),
@@ -171,6 +174,7 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
           // A warehouse that does not count answers -1.
           rows: rows_affected !== null && rows_affected !== undefined && rows_affected >= 0 ? rows_affected : null,
           bytes: bytes_processed ?? null,
+          bytesBilled: bytes_billed ?? null,
           failures: run_result.num_failures ?? 0,
         },
       }
@@ -202,6 +206,7 @@ function readEvent(name: string, data: unknown): DbtEvent | undefined {
         finishedAt: '',
         rows: null,
         bytes: null,
+        bytesBilled: null,
         failures: 0,
       }
       return { kind: 'node finished', node: readNode(node_info), result }

@@ -126,7 +126,7 @@ describe('of a build', () => {
 describe('while a command runs', () => {
   const node = { uniqueId: 'model.shop.orders', name: 'orders', resourceType: 'model', startedAt: '2026-11-18T02:00Z' }
   const batch = { ...node, startedAt: '2026-11-18T02:01Z' }
-  const result = { message: '', durationMs: 1, finishedAt: '', rows: null, bytes: null, failures: 0 }
+  const result = { message: '', durationMs: 1, finishedAt: '', rows: null, bytes: null, bytesBilled: null, failures: 0 }
   const started = (of = node) => ({ kind: 'node started', node: of }) as const
   const finished = (status: string, of = node) =>
     ({ kind: 'node finished', node: of, result: { ...result, status } }) as const
@@ -193,7 +193,7 @@ test.each([
   ['partial success', false],
   ['a word of tomorrow', false],
 ])('a node that dbt calls %s needs nothing more: %s', (status, good) => {
-  const result = { status, message: '', durationMs: 1, finishedAt: '', rows: null, bytes: null, failures: 0 }
+  const result = { status, message: '', durationMs: 1, finishedAt: '', rows: null, bytes: null, bytesBilled: null, failures: 0 }
 
   expect(isGood({ uniqueId: 'm', name: 'm', resourceType: 'model', startedAt: '', attempt: 1, result })).toBe(good)
 })

@@ -149,17 +149,26 @@ const CACHED_FORM = 3
 /** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
 
+/**
+ * A dbt that Millrace brings is told by its lock, so that all machines have one digest; one of the project's own by its
+ * file and the time of its installation.
+ */
+async function dbtDigest(executable: string): Promise<string | Buffer> {
+  const lock = new Map([
+    [INSTALLATION.python, 'requirements.lock'],
+    [INSTALLATION.bigQueryPython, 'requirements-bigquery.lock'],
+  ])
+  const [, ours] = [...lock].find(([python]) => executable === path.join(path.dirname(python), 'dbt')) ?? []
+  if (ours !== undefined) return await readFile(path.join(INSTALLATION.root, 'tools', 'python', ours))
+  return `${executable} ${(await stat(executable).catch(() => undefined))?.mtimeMs ?? ''}`
+}
+
 /** A digest over the project's files, the environment variables they name, the target and the dbt that parses them. */
 async function projectDigest({ projectDir, target, executable }: ManifestOrigin): Promise<string> {
   const hash = createHash('sha256').update(`form ${CACHED_FORM}`)
   const { type, schema, database, path: location, dbname, project, dataset } = target.settings
   hash.update(JSON.stringify({ target: target.target, type, schema, database, location, dbname, project, dataset }))
-  hash.update(await readFile(path.join(INSTALLATION.root, 'tools', 'python', 'requirements.lock')))
-  // A dbt of the project's own: another one has another file, or another time of installation. Ours is told by the lock,
-  // so that all machines have one digest.
-  if (executable !== path.join(path.dirname(INSTALLATION.python), 'dbt')) {
-    hash.update(`${executable} ${(await stat(executable).catch(() => undefined))?.mtimeMs ?? ''}`)
-  }
+  hash.update(await dbtDigest(executable))
   const variables = new Set<string>()
   for await (const file of projectFiles(projectDir)) {
     const content = await readFile(path.join(projectDir, file))

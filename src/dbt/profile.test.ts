@@ -56,8 +56,8 @@ describe('env_var', () => {
     ['takes an empty variable, which is set', "x{{ env_var('MILLRACE_TEST_EMPTY', 'two') }}y", 'xy'],
     ['stands in a text, also twice', "{{ env_var('MILLRACE_TEST_A') }}/{{env_var('MILLRACE_TEST_A')}}", 'one/one'],
     ["goes through Jinja's filters", "{{ env_var('MILLRACE_TEST_A') | upper }}", 'ONE'],
-    ["goes through dbt's own filters, which only set a type", "{{ env_var('MILLRACE_TEST_N') | as_number }}", '7'],
-    ['needs no spaces around them', "{{ env_var('MILLRACE_TEST_N')|as_native }}", '7'],
+    ["takes its type from dbt's own filters", "{{ env_var('MILLRACE_TEST_N') | as_number }}", 7],
+    ['stays text without them', "{{ env_var('MILLRACE_TEST_N') }}", '7'],
   ])('%s', async (_what, text, value) => {
     vi.stubEnv('MILLRACE_TEST_A', 'one')
     vi.stubEnv('MILLRACE_TEST_N', '7')
@@ -86,25 +86,123 @@ describe('env_var', () => {
     })
   })
 
-  test('that are missing are all named at once', async () => {
-    await profiles(withSettings(`path: "{{ env_var('MILLRACE_TEST_X') }}{{ env_var('MILLRACE_TEST_Y') }}"`))
+  test('that are missing are named at once, of all settings, with whatever else is wrong', async () => {
+    vi.stubEnv('MILLRACE_TEST_A', 'one')
+    await profiles(
+      withSettings(
+        `path: "{{ env_var('MILLRACE_TEST_X') }}{{ env_var('MILLRACE_TEST_Y') }}", token: "{{ env_var('MILLRACE_TEST_Z') }}", ` +
+          `attach: [{ path: "{{ env_var('MILLRACE_TEST_X') }}" }], threads: "{{ env_var('MILLRACE_TEST_A') | as_number }}"`,
+      ),
+    )
 
     await expect(readProfileTarget({ projectDir })).rejects.toMatchObject({
-      message: expect.stringContaining('needs $MILLRACE_TEST_X, $MILLRACE_TEST_Y, which'),
+      type: 'ProfileInvalid',
+      message: expect.stringMatching(
+        new RegExp(
+          [
+            "^.*profiles.yml, target 'dev' needs \\$MILLRACE_TEST_X, \\$MILLRACE_TEST_Y, \\$MILLRACE_TEST_Z, which .*; set them and start the worker again",
+            "profiles.yml, target 'dev': threads '{{ env_var\\('MILLRACE_TEST_A'\\) \\| as_number }}' gives no number.*; look at \\$MILLRACE_TEST_A$",
+          ].join('\n.*'),
+        ),
+      ),
     })
   })
 
-  test.each(['{{ env_var( }}', "{{ var('x') }}", '{% if %}'])(
+  test('of the default target need not be set where another is named', async () => {
+    await profiles(TWO.replace('target: dev', `target: "{{ env_var('MILLRACE_TEST_UNSET') }}"`))
+
+    await expect(readProfileTarget({ projectDir }, 'dev')).resolves.toMatchObject({ target: 'dev' })
+    await expect(listTargets({ projectDir })).rejects.toMatchObject({
+      message: expect.stringContaining('needs $MILLRACE_TEST_UNSET'),
+    })
+  })
+
+  test('also names the profile', async () => {
+    await writeFile(
+      path.join(projectDir, 'dbt_project.yml'),
+      `name: shop\nprofile: "{{ env_var('MILLRACE_TEST_UNSET', 'shop') }}"\n`,
+    )
+    await profiles(TWO)
+
+    expect(await readProfileTarget({ projectDir })).toMatchObject({ profile: 'shop' })
+  })
+
+  test.each(['{{ env_var( }}', "{{ var('x') }}", '{% if %}', "{{ 'abc' | nope }}"])(
     'Jinja that cannot be read is shown: %s',
     async (text) => {
       await profiles(withSettings(`path: "${text}"`))
 
       await expect(readProfileTarget({ projectDir })).rejects.toMatchObject({
         type: 'ProfileInvalid',
-        message: expect.stringContaining(`'${text}' cannot be read`),
+        message: expect.stringContaining(`path '${text}' cannot be read`),
       })
     },
   )
+})
+
+describe('a secret is not repeated by an error', () => {
+  test.each([
+    ['of a secret key', `token: "{{ 'hush' | nope }}"`, /the Jinja of token cannot be read/],
+    ['of a password', `password: "{{ 'hush' | nope }}"`, /the Jinja of password cannot be read/],
+    ['deep below one', `secrets: [{ type: s3, region: "{{ 'hush' | nope }}" }]`, /the Jinja of secrets\.0\.region/],
+    ['that is a number by mistake', `token: "{{ 'hush' | as_number }}"`, /the Jinja of token cannot be read, or gives/],
+    ['in a path', `path: "md:x?motherduck_token=hush{{ nope( }}"`, /the Jinja of path cannot be read/],
+    ['in an address', `path: "postgres://me:hush@host/{{ nope( }}"`, /path 'postgres:\/\/me:\[redacted\]@host/],
+    ['of YAML: an alias', 'password: *hush', /is not valid YAML: an alias .* in quotes/],
+    ['of YAML: a tag', 'password: !hush x', /is not valid YAML: line 4, column \d+ \(tag resolve failed\)/],
+    ['of YAML: a broken text', 'password: "hush', /is not valid YAML: line \d, column \d+ \(missing char\)/],
+    ['of YAML: a sign too much', 'token: x}hush', /is not valid YAML: line 4, column \d+ \(/],
+  ])('%s', async (_what, setting, message) => {
+    await profiles(withSettings(setting))
+
+    const failed = await readProfileTarget({ projectDir }).catch((error: unknown) => error)
+
+    expect(failed).toMatchObject({ type: 'ProfileInvalid', message: expect.stringMatching(message) })
+    expect(String(failed)).not.toContain('hush')
+  })
+
+  test('and the value of a variable is repeated nowhere', async () => {
+    vi.stubEnv('MILLRACE_TEST_A', 'hush')
+    await profiles(withSettings(`port: "{{ env_var('MILLRACE_TEST_A') | as_number }}"`))
+
+    const failed = await readProfileTarget({ projectDir }).catch((error: unknown) => error)
+
+    expect(failed).toMatchObject({ message: expect.stringContaining('gives no number') })
+    expect(String(failed)).not.toContain('hush')
+  })
+})
+
+test.each(['a{{b', 'a{#b', 'a{%b', 'a{{b c}}d', 'a}}b'])(
+  'a password that only looks like Jinja is taken as it stands, as dbt does: %s',
+  async (password) => {
+    await profiles(withSettings(`password: "${password}"`))
+
+    expect(await readProfileTarget({ projectDir })).toMatchObject({ settings: { password }, secrets: [password] })
+  },
+)
+
+test('a profile is YAML as dbt reads it: merge keys, yes and off, y as a text, the last of two equal keys', async () => {
+  await profiles(
+    `base: &base { type: duckdb, path: base.duckdb, schema: dev }
+shop:
+  target: dev
+  outputs:
+    dev: { <<: *base, path: own.duckdb, read_only: yes, keep_open: off, user: y, day: 2026-01-05, threads: 1, threads: 2 }
+`,
+  )
+
+  const { settings } = await readProfileTarget({ projectDir })
+
+  expect(settings).toEqual({
+    type: 'duckdb',
+    path: 'own.duckdb',
+    schema: 'dev',
+    read_only: true,
+    keep_open: false,
+    user: 'y',
+    day: '2026-01-05',
+    threads: 2,
+  })
 })
 
 test('secrets are listed, however deep they stand, and nothing else is', async () => {
@@ -122,6 +220,35 @@ test('secrets are listed, however deep they stand, and nothing else is', async (
   const { secrets } = await readProfileTarget({ projectDir })
 
   expect(secrets.toSorted()).toEqual(['acce55', 'k3y', 'p4ssword', 's3cret', 't0ken'])
+})
+
+test('secrets are also numbers, parts of a key file given as text, and variables that dbt calls secret', async () => {
+  vi.stubEnv('DBT_ENV_SECRET_MILLRACE_TEST', 'hu$&sh')
+  vi.stubEnv('MILLRACE_TEST_KEY', '{"type": "service_account", "private_key": "k3y"}')
+  await profiles(
+    withSettings(
+      [
+        'password: 123456, token_uri: https://plain, sslkey: plain.pem, private_key_path: plain.p8, refresh_token: r3fresh',
+        'client_secret: cl13nt, pass: p4ss, keyfile: plain.json',
+        `user: "me-{{ env_var('DBT_ENV_SECRET_MILLRACE_TEST') }}", keyfile_json: "{{ env_var('MILLRACE_TEST_KEY') }}"`,
+      ].join(', '),
+    ),
+  )
+
+  const { settings, secrets } = await readProfileTarget({ projectDir })
+
+  expect(settings).toMatchObject({ user: 'me-hu$&sh', password: 123456 })
+  expect(secrets.toSorted()).toEqual(
+    [
+      '123456',
+      'cl13nt',
+      'hu$&sh',
+      'k3y',
+      'p4ss',
+      'r3fresh',
+      '{"type": "service_account", "private_key": "k3y"}',
+    ].toSorted(),
+  )
 })
 
 describe('where profiles.yml is', () => {

@@ -2,12 +2,14 @@
 import { access, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { Template } from '@huggingface/jinja'
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { environmentVariable } from '../platform/environment.ts'
-import { failure } from '../pipeline/failure.ts'
+import { redactor } from '../platform/redaction.ts'
+import { failure, type FailureType } from '../pipeline/failure.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
+import { isSecretKey, mayHoldSecret, secretsOf } from './profile-secrets.ts'
+import { renderText } from './profile-text.ts'
+import { readYaml } from './profile-yaml.ts'
 
 /** A target of a profile with its env_var calls resolved. May hold secrets: never leaves the activity that read it. */
 export interface ProfileTarget {
@@ -31,8 +33,6 @@ function shown(file: string): string {
   return path.relative(process.cwd(), file) || '.'
 }
 
-const SECRET_KEYS = /pass|token|secret|private_key|keyfile_json/i
-
 export interface ProfileLocation {
   /** Absolute. */
   readonly projectDir: string
@@ -43,16 +43,16 @@ export interface ProfileLocation {
 /** Names of the targets that the project's profile has, and which is the default. */
 export async function listTargets(location: ProfileLocation): Promise<{ targets: string[]; default: string }> {
   const { outputs, defaultTarget } = await readProfile(location)
-  return { targets: Object.keys(outputs), default: defaultTarget }
+  return { targets: Object.keys(outputs), default: defaultTarget() }
 }
 
 /**
  * Reads one target (the profile's default where none is named). Fails with ProfileMissing, ProfileInvalid or
- * TargetUnknown, each naming the file and what to put into it.
+ * TargetUnknown, each naming the file and what to put into it. Only the target that is read needs its variables.
  */
 export async function readProfileTarget(location: ProfileLocation, target?: string): Promise<ProfileTarget> {
   const { profile, file, outputs, defaultTarget } = await readProfile(location)
-  const name = target ?? defaultTarget
+  const name = target ?? defaultTarget()
   const output = outputs[name]
   if (output === undefined) {
     const known = Object.keys(outputs)
@@ -62,29 +62,16 @@ export async function readProfileTarget(location: ProfileLocation, target?: stri
         `Add an output '${name}' there, or run with --target ${known[0] ?? 'dev'}`,
     )
   }
-  const settings = renderValue(output, (text) => renderText(text, `${shown(file)}, target '${name}'`)) as Record<
-    string,
-    unknown
-  >
+  const { value, secrets } = render(output, `${shown(file)}, target '${name}'`)
+  const settings = value as Record<string, unknown> // what an object is rendered to
   return {
     profile,
     target: name,
     type: String(settings['type']),
     profilesDir: path.dirname(file),
     settings,
-    secrets: secretsOf(settings),
+    secrets: [...new Set([...secretsOf(settings), ...secrets])],
   }
-}
-
-/** The texts behind keys that name a secret, however deep (`keyfile_json`, dbt-duckdb's `secrets` and `settings`). */
-function secretsOf(settings: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(settings).flatMap(([key, value]) => {
-    const values = Array.isArray(value) ? (value as unknown[]) : [value]
-    return values.flatMap((item) => {
-      if (typeof item === 'string') return SECRET_KEYS.test(key) ? [item] : []
-      return item !== null && typeof item === 'object' ? secretsOf(item as Record<string, unknown>) : []
-    })
-  })
 }
 
 async function readProfile(location: ProfileLocation) {
@@ -98,7 +85,7 @@ async function readProfile(location: ProfileLocation) {
         `with a profile '${profile}' (docs.getdbt.com: "About profiles.yml")`,
     )
   }
-  const content = parseYaml(await readFile(file, 'utf8'), file)
+  const content = parseYaml(await readFile(file, 'utf8'), file, 'ProfileInvalid')
   const all = z.record(z.string(), z.unknown()).safeParse(content)
   const names = all.success ? Object.keys(all.data) : []
   if (!all.success || all.data[profile] === undefined) {
@@ -113,9 +100,9 @@ async function readProfile(location: ProfileLocation) {
     const problems = parsed.error.issues.map((issue) => `${[profile, ...issue.path].join('.')}: ${issue.message}`)
     throw failure('ProfileInvalid', `${shown(file)} is not a dbt profile: ${problems.join('; ')}`)
   }
-  const declared = parsed.data.target
-  const defaultTarget = declared === undefined ? 'default' : renderText(declared, shown(file))
-  return { profile, file, outputs: parsed.data.outputs, defaultTarget }
+  const { target, outputs } = parsed.data
+  const defaultTarget = () => (target === undefined ? 'default' : String(render(target, shown(file), 'target').value))
+  return { profile, file, outputs, defaultTarget }
 }
 
 async function projectProfileName(projectDir: string): Promise<string> {
@@ -127,23 +114,17 @@ async function projectProfileName(projectDir: string): Promise<string> {
       `there is no dbt project at ${shown(projectDir)} (no dbt_project.yml); check \`dbt: { project_dir: … }\` in the pipeline file`,
     )
   }
-  const project = projectFileSchema.safeParse(parseYaml(text, file))
+  const project = projectFileSchema.safeParse(parseYaml(text, file, 'DbtProjectInvalid'))
   if (!project.success) {
     throw failure('DbtProjectInvalid', `${shown(file)} names no profile; add a line such as \`profile: my_profile\``)
   }
-  return project.data.profile
+  return String(render(project.data.profile, shown(file), 'profile').value)
 }
 
-function parseYaml(text: string, file: string): unknown {
-  try {
-    // Without the excerpt that the library would add: the line may hold a password.
-    return parse(text, { prettyErrors: false })
-  } catch (error) {
-    throw failure(
-      'ProfileInvalid',
-      `${shown(file)} is not valid YAML: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
+function parseYaml(text: string, file: string, type: FailureType): unknown {
+  const read = readYaml(text)
+  if ('problem' in read) throw failure(type, `${shown(file)} is not valid YAML: ${read.problem}`)
+  return read.value
 }
 
 async function firstExisting(files: readonly string[]): Promise<string | undefined> {
@@ -157,42 +138,51 @@ async function firstExisting(files: readonly string[]): Promise<string | undefin
   return undefined
 }
 
-function renderValue(value: unknown, render: (text: string) => unknown): unknown {
-  if (typeof value === 'string') return render(value)
-  if (Array.isArray(value)) return value.map((item) => renderValue(item, render))
-  if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, renderValue(item, render)]))
+/** All texts in a value rendered, and the secret variables that they used. Fails with all that is wrong in them. */
+function render(value: unknown, where: string, key?: string): { value: unknown; secrets: readonly string[] } {
+  const missing = new Set<string>()
+  const problems: string[] = []
+  const secrets: string[] = []
+  const within = (item: unknown, keys: readonly string[]): unknown => {
+    if (Array.isArray(item)) return (item as unknown[]).map((part, index) => within(part, [...keys, String(index)]))
+    if (item !== null && typeof item === 'object') {
+      return Object.fromEntries(Object.entries(item).map(([name, part]) => [name, within(part, [...keys, name])]))
+    }
+    if (typeof item !== 'string') return item
+    const rendered = renderText(item, environmentVariable)
+    if ('value' in rendered) {
+      secrets.push(...rendered.secrets)
+      return rendered.value
+    }
+    if ('missing' in rendered) for (const name of rendered.missing) missing.add(name)
+    // As dbt has it: a password may look like Jinja.
+    else if (keys.includes('password') && rendered.unparsed && !MEANT_AS_JINJA.test(item)) return item
+    else problems.push(`${where}: ${describeProblem(item, keys, rendered)}`)
+    return item
   }
-  return value
+  const rendered = within(value, key === undefined ? [] : [key])
+  if (missing.size > 0) {
+    const names = [...missing].map((name) => `$${name}`).join(', ')
+    problems.unshift(
+      `${where} needs ${names}, which the worker's environment does not have; ` +
+        `set ${missing.size === 1 ? 'it' : 'them'} and start the worker again`,
+    )
+  }
+  if (problems.length > 0) throw failure('ProfileInvalid', problems.join('\n'))
+  return { value: rendered, secrets }
 }
 
-/** dbt's own filters only set a type, which the readers of the settings do themselves. */
-const TYPE_FILTERS = /\|\s*as_(?:number|bool|native|text)\b/g
+const MEANT_AS_JINJA = /env_var|\{%.*%\}/s
 
-function renderText(text: string, where: string): string {
-  if (!text.includes('{{') && !text.includes('{%')) return text
-  const missing: string[] = []
-  const lookUp = (name: string, fallback?: string): string => {
-    const value = environmentVariable(name) ?? fallback
-    if (value === undefined) missing.push(name)
-    return value ?? ''
-  }
-  let rendered: string
-  try {
-    rendered = new Template(text.replaceAll(TYPE_FILTERS, '')).render({ env_var: lookUp })
-  } catch (error) {
-    throw failure(
-      'ProfileInvalid',
-      `${where}: '${text}' cannot be read (${error instanceof Error ? error.message : String(error)}); ` +
-        `a profile may use env_var and Jinja's own filters`,
-    )
-  }
-  if (missing.length > 0) {
-    throw failure(
-      'ProfileInvalid',
-      `${where} needs ${missing.map((name) => `$${name}`).join(', ')}, which the worker's environment does not have; ` +
-        `set it and start the worker again`,
-    )
-  }
-  return rendered
+/** What cannot be a secret is quoted. */
+function describeProblem(
+  text: string,
+  keys: readonly string[],
+  { problem, variables }: { readonly problem: string; readonly variables: readonly string[] },
+): string {
+  const setting = keys.join('.')
+  const advice = variables.length === 0 ? '' : `; look at ${variables.map((name) => `$${name}`).join(', ')}`
+  if (keys.some(isSecretKey) || mayHoldSecret(text))
+    return `the Jinja of ${setting} cannot be read, or gives another type than its filter asks for${advice}`
+  return redactor([])(`${setting} '${text}' ${problem}${advice}`)
 }

@@ -47,7 +47,7 @@ describe('over several attempts', () => {
   test('of none, nothing is known: an empty folder, or none', async () => {
     expect(await earlier()).toEqual(NOTHING_DONE)
     expect(await earlierAttempts(path.join(stepDir, 'none'), DIGEST, AS_IT_IS)).toEqual(NOTHING_DONE)
-    expect(NOTHING_DONE).toEqual({ nodes: new Map(), startedAt: undefined, hooks: new Set() })
+    expect(NOTHING_DONE).toEqual({ nodes: new Map(), startedAt: undefined, hooks: new Set(), brokenOff: [] })
   })
 
   test('the latest word on each node counts, in the order of their numbers: 2.1 comes before 10.1', async () => {
@@ -157,7 +157,7 @@ describe('of an attempt whose worker died', () => {
     const found = await earlier()
 
     const { nodes, startedAt, hooks } = recordedLedger('failing-build')
-    expect(found).toEqual({ nodes, startedAt, hooks })
+    expect(found).toEqual({ nodes, startedAt, hooks, brokenOff: [] })
     expect([...hooks]).toContain('operation.shop.shop-on-run-end-0')
     expect(await earlier()).toEqual(found)
   })

@@ -17,14 +17,26 @@ export interface EarlierAttempts {
   readonly startedAt: string | undefined
   /** Unique ids of hooks that have run since the last node was done. */
   readonly hooks: ReadonlySet<string>
+  /** Invocations that ended in the middle of nodes: their queries may still be at work in the warehouse. */
+  readonly brokenOff: readonly BrokenOff[]
 }
 
-export const NOTHING_DONE: EarlierAttempts = { nodes: new Map(), startedAt: undefined, hooks: new Set() }
+/** A dbt that was ended while nodes were running. */
+export interface BrokenOff {
+  readonly invocationId: string | null
+  /** Unique ids of the nodes. */
+  readonly nodes: readonly string[]
+  /** ISO 8601, UTC. */
+  readonly startedAt: string
+}
+
+export const NOTHING_DONE: EarlierAttempts = { nodes: new Map(), startedAt: undefined, hooks: new Set(), brokenOff: [] }
 
 /** An account in the folder of an attempt, once its dbt has ended, and in the step's: what all its attempts came to. */
 export interface AttemptLedger {
   /** Of the manifest it was made from: what was done from another one does not count. */
   readonly digest: string
+  readonly invocationId?: string | undefined
   readonly startedAt: string | undefined
   readonly success: boolean | undefined
   /** Hooks that went well. */
@@ -55,9 +67,11 @@ type Place = Pick<DbtPlace, 'redact' | 'redactKnown'>
 export async function earlierAttempts(stepDir: string, digest: string, place: Place): Promise<EarlierAttempts> {
   const nodes = new Map<string, LedgerNode>()
   const hooks = new Set<string>()
+  const brokenOff: BrokenOff[] = []
   let startedAt: string | undefined
   const add = (ledger: AttemptLedger | undefined) => {
     if (ledger === undefined) return
+    brokenOff.push(...runningNodes(ledger))
     if (ledger.digest !== digest) {
       // What it did took the place of what stood there before.
       if (ledger.nodes.length === 0) return
@@ -80,7 +94,7 @@ export async function earlierAttempts(stepDir: string, digest: string, place: Pl
     await rm(path.join(attemptDir, PLANNING), { recursive: true, force: true })
     add((await abandonedLedger(attemptDir, nodes, place)) ?? (await readLedger(attemptDir)))
   }
-  return { nodes, startedAt, hooks }
+  return { nodes, startedAt, hooks, brokenOff }
 }
 
 /** Folders `1.1`, `1.2`, `2.1`: number of the command's attempt, and of Temporal's attempts at that. */
@@ -119,8 +133,15 @@ async function abandonedLedger(
   return ledger
 }
 
-export function ledgerOf({ startedAt, success, hooks, nodes }: DbtLedger, digest: string): AttemptLedger {
-  return { digest, startedAt, success, hooks: [...hooks], nodes: [...nodes.values()] }
+export function ledgerOf({ invocationId, startedAt, success, hooks, nodes }: DbtLedger, digest: string): AttemptLedger {
+  return { digest, invocationId, startedAt, success, hooks: [...hooks], nodes: [...nodes.values()] }
+}
+
+/** The invocation, if it ended in the middle of nodes. */
+export function runningNodes({ invocationId, startedAt, nodes }: Omit<AttemptLedger, 'digest'>): readonly BrokenOff[] {
+  const running = nodes.filter(({ result }) => result === undefined).map(({ uniqueId }) => uniqueId)
+  if (running.length === 0 || startedAt === undefined) return []
+  return [{ invocationId: invocationId ?? null, nodes: running, startedAt }]
 }
 
 function isHook({ resourceType }: LedgerNode): boolean {

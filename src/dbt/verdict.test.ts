@@ -100,6 +100,30 @@ describe('the report', () => {
     })
   })
 
+  test('has what was billed and estimated, and the dearest nodes beside the slowest', () => {
+    // The later the slower; the first ones read most.
+    const nodes = Array.from({ length: 20 }, (_, index) =>
+      madeNode(`model.shop.m${index}`, 'success', { durationMs: index, bytesBilled: index < 9 ? 900 - index : 0 }),
+    )
+    const estimate = { bytes: new Map([['model.shop.m0', 850]]), unknown: ['model.shop.m1', 'model.shop.m2'] }
+    const report = makeReport(evidence({ ledger: ledgerOf(nodes) }), { ...ON_ITS_OWN, estimate })
+
+    expect(report).toMatchObject({ bytesBilled: 900 * 9 - 36, bytesEstimated: 850, notEstimated: 2 })
+    expect(report.nodes.slice(10).map(({ name, bytesBilled }) => [name, bytesBilled])).toEqual([
+      ['m0', 900],
+      ['m1', 899],
+      ['m2', 898],
+      ['m3', 897],
+      ['m4', 896],
+    ])
+    expect(report.nodes.slice(9, 12).map(({ bytesEstimated }) => bytesEstimated)).toEqual([null, 850, null])
+    expect(makeReport(evidence(), ON_ITS_OWN)).toMatchObject({
+      bytesBilled: null,
+      bytesEstimated: null,
+      notEstimated: 0,
+    })
+  })
+
   test('speaks of marts only where a node did not go well', () => {
     const marts = { unbroken: ['a'], broken: [] }
     const standing: Standing = { ...ON_ITS_OWN, martsAfter: () => marts }

@@ -4,7 +4,9 @@ import { z } from 'zod'
 import { DBT_RULES } from '../pipeline/dbt-command.ts'
 import { failure, type FailureType } from '../pipeline/failure.ts'
 import type { DbtFailureDetail, DbtReport, MartsAfterFailure, NodeReport } from '../pipeline/report.ts'
+import { billedBytes } from './billed.ts'
 import type { DbtEvidence } from './command.ts'
+import { estimatedBytes, type Estimate } from './estimate.ts'
 import { classify, FAILURE_CLASSES, type FailureClass } from './failure-class.ts'
 import { countByStatus, isGood, type LedgerNode } from './ledger.ts'
 
@@ -16,9 +18,11 @@ export interface Standing {
   readonly todo: readonly string[] | undefined
   /** Which marts are sound after these nodes failed. */
   readonly martsAfter: (nodes: readonly LedgerNode[]) => MartsAfterFailure | null
+  /** Of what this attempt had to do; null where nobody asked. */
+  readonly estimate: Estimate | null
 }
 
-export const ON_ITS_OWN: Standing = { done: [], todo: undefined, martsAfter: () => null }
+export const ON_ITS_OWN: Standing = { done: [], todo: undefined, martsAfter: () => null, estimate: null }
 
 const resultsSchema = z.object({
   metadata: z.object({ invocation_id: z.string() }),
@@ -28,6 +32,7 @@ const resultsSchema = z.object({
 /** Reports travel through histories three times: a node is about 400 bytes. */
 const MAX_NOTABLE_NODES = 30
 const MAX_SLOWEST_NODES = 10
+const MAX_DEAREST_NODES = 5
 const MAX_MESSAGE_CHARS = 300
 const MAX_NODE_MESSAGE_CHARS = 160
 
@@ -223,22 +228,26 @@ function parseResults(text: string) {
 }
 
 /** What the command's ledger says of it, whatever came of it. */
-export function makeReport({ command, ledger, logFile }: DbtEvidence, { done, martsAfter }: Standing): DbtReport {
-  const nodes = mergedNodes(ledger.nodes, done)
+export function makeReport({ command, ledger, logFile }: DbtEvidence, standing: Standing): DbtReport {
+  const nodes = mergedNodes(ledger.nodes, standing.done)
   const takenOver = nodes.filter(({ uniqueId }) => !ledger.nodes.has(uniqueId)).length
   return reportOf(
     command.command,
     ledger.invocationId ?? '',
     nodes,
     takenOver,
-    martsAfter,
+    standing,
     path.resolve(path.dirname(logFile)),
   )
 }
 
-/** A command whose nodes had all been done before: dbt was not started. */
-export function reportTakenOver(command: string, done: readonly LedgerNode[]): DbtReport {
-  return reportOf(command, '', done, done.length, () => null, '')
+/** A command whose nodes had all been done before, or that must not do the others: dbt was not started. */
+export function reportTakenOver(
+  command: string,
+  done: readonly LedgerNode[],
+  estimate: Estimate | null = null,
+): DbtReport {
+  return reportOf(command, '', done, done.length, { martsAfter: () => null, estimate }, '')
 }
 
 /** Every node of a step: those of this attempt, with their attempts counted, and those done before. */
@@ -251,7 +260,7 @@ function reportOf(
   invocationId: string,
   nodes: readonly LedgerNode[],
   takenOver: number,
-  martsAfter: Standing['martsAfter'],
+  { martsAfter, estimate }: Pick<Standing, 'martsAfter' | 'estimate'>,
   folder: string,
 ): DbtReport {
   const failed = nodes.some((node) => !isGood(node))
@@ -261,7 +270,10 @@ function reportOf(
     counts: countByStatus(nodes),
     total: nodes.length,
     takenOver,
-    nodes: reportedNodes(nodes).map((node) => nodeReport(node, folder)),
+    nodes: reportedNodes(nodes).map((node) => nodeReport(node, estimate?.bytes.get(node.uniqueId) ?? null, folder)),
+    bytesBilled: billedBytes(nodes),
+    bytesEstimated: estimate === null ? null : estimatedBytes(estimate),
+    notEstimated: estimate?.unknown.length ?? 0,
     marts: failed ? martsAfter(nodes) : null,
   }
 }
@@ -271,10 +283,19 @@ function reportedNodes(nodes: readonly LedgerNode[]): LedgerNode[] {
     (a, b) => notable(b) - notable(a) || (b.result?.durationMs ?? 0) - (a.result?.durationMs ?? 0),
   )
   const quiet = sorted.filter((node) => notable(node) === 0)
+  const dearest = quiet
+    .slice(MAX_SLOWEST_NODES)
+    .filter((node) => billed(node) > 0)
+    .toSorted((a, b) => billed(b) - billed(a))
   return [
     ...sorted.slice(0, sorted.length - quiet.length).slice(0, MAX_NOTABLE_NODES),
     ...quiet.slice(0, MAX_SLOWEST_NODES),
+    ...dearest.slice(0, MAX_DEAREST_NODES),
   ]
+}
+
+function billed({ result }: LedgerNode): number {
+  return result?.bytesBilled ?? 0
 }
 
 /** Failed before skipped before warned before all others. */
@@ -284,7 +305,7 @@ function notable(node: LedgerNode): number {
   return node.result?.status === 'warn' ? 1 : 0
 }
 
-function nodeReport(node: LedgerNode, folder: string): NodeReport {
+function nodeReport(node: LedgerNode, bytesEstimated: number | null, folder: string): NodeReport {
   const { uniqueId, name, resourceType, result, attempt, compiledFile, failuresTable } = node
   const quiet = notable(node) === 0
   return {
@@ -296,6 +317,8 @@ function nodeReport(node: LedgerNode, folder: string): NodeReport {
     attempt,
     rows: result?.rows ?? null,
     bytes: result?.bytes ?? null,
+    bytesBilled: result?.bytesBilled ?? null,
+    bytesEstimated,
     message: quiet || result === undefined ? null : clip(result.message, MAX_MESSAGE_CHARS),
     failureClass: isGood(node) || result?.status === 'skipped' ? null : failureClass(node),
     compiledFile: compiledFile === undefined ? null : path.relative(folder, compiledFile),

@@ -57,7 +57,7 @@ describe('rows', () => {
     const lines = numbers.map((n) => `${n % 10_000 === 0 ? 'x' : n},2026-01-05,${n % 2 ? 'a' : '"a\nb"'}${end}`)
 
     await withStream({ 'in.csv': `id,day,note${end}${lines.join('')}` }, { contract: ORDERS }, async (place) => {
-      const counts = await place.stream.rows((query) => `INSERT INTO accepted ${query}`)
+      const counts = await place.stream.rows((query) => place.engine.run(`INSERT INTO accepted ${query}`))
       const [seen] = await place.engine.rows(
         'SELECT count(*)::INT AS good, count(*) FILTER (WHERE id <> _source_record)::INT AS wrong FROM accepted',
       )
@@ -599,8 +599,8 @@ describe('what goes wrong on the way', () => {
   const threads = () => process.getActiveResourcesInfo().filter((name) => /Worker|MessagePort/.test(name)).length
 
   test('a file that is written to while it is read fails the load as changed', async () => {
-    await withStream(BIG, { contract: ORDERS }, async ({ stream, folder }) => {
-      const rows = stream.rows((query) => `INSERT INTO accepted ${query}`)
+    await withStream(BIG, { contract: ORDERS }, async ({ stream, engine, folder }) => {
+      const rows = stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))
       await appendFile(path.join(folder, 'in', 'in.csv'), '"')
 
       await expect(rows).rejects.toMatchObject({ type: 'FileChanged', message: expect.stringContaining('in.csv') })
@@ -610,7 +610,7 @@ describe('what goes wrong on the way', () => {
   test('an abort ends thread and statement, and its reason is told', async () => {
     await withStream(BIG, { contract: ORDERS }, async ({ stream, engine, abort }) => {
       const before = threads()
-      const rows = stream.rows((query) => `INSERT INTO accepted ${query}`)
+      const rows = stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))
       setTimeout(() => {
         abort.abort(new Error('cancelled in the middle'))
         engine.interrupt()
@@ -627,7 +627,7 @@ describe('what goes wrong on the way', () => {
       abort.abort(new Error('cancelled before'))
       engine.interrupt()
 
-      await expect(stream.rows((query) => `INSERT INTO accepted ${query}`)).rejects.toThrow('cancelled before')
+      await expect(stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).rejects.toThrow('cancelled before')
     })
   })
 
@@ -645,7 +645,7 @@ describe('what goes wrong on the way', () => {
       const before = threads()
       await engine.run('CREATE TABLE narrow (id INT CHECK (id < 0))')
 
-      const rows = stream.rows((query) => `INSERT INTO ${table} SELECT id FROM (${query})`)
+      const rows = stream.rows((query) => engine.run(`INSERT INTO ${table} SELECT id FROM (${query})`))
 
       await expect(rows).rejects.toThrow(message)
       expect(threads()).toBe(before)
@@ -654,18 +654,18 @@ describe('what goes wrong on the way', () => {
 
   test('a stream goes on after a statement that failed', async () => {
     await withStream({ 'in.csv': 'id,day,note\n1,,\nx,,\n' }, { contract: ORDERS }, async ({ stream, engine }) => {
-      await expect(stream.rows((query) => `INSERT INTO nowhere ${query}`)).rejects.toThrow('nowhere')
+      await expect(stream.rows((query) => engine.run(`INSERT INTO nowhere ${query}`))).rejects.toThrow('nowhere')
 
-      expect(await stream.rows((query) => `INSERT INTO accepted ${query}`)).toMatchObject({ rows: 1, rejected: 1 })
+      expect(await stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).toMatchObject({ rows: 1, rejected: 1 })
       expect(await engine.rows('SELECT id FROM accepted')).toEqual([{ id: 1 }])
     })
   })
 
   test('a file that another process keeps growing is never half loaded', async () => {
-    await withStream(BIG, { contract: ORDERS }, async ({ stream, folder }) => {
+    await withStream(BIG, { contract: ORDERS }, async ({ stream, engine, folder }) => {
       appendFileSync(path.join(folder, 'in', 'in.csv'), ' ')
 
-      await expect(stream.rows((query) => `INSERT INTO accepted ${query}`)).rejects.toMatchObject({
+      await expect(stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).rejects.toMatchObject({
         type: 'FileChanged',
       })
     })

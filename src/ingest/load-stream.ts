@@ -1,6 +1,7 @@
 // One load's records on their way from its files into a warehouse: scanned, typed and counted as they pass.
 import path from 'node:path'
 import type { IngestEntry } from '../pipeline/plan.ts'
+import type { ColumnType } from '../pipeline/column-type.ts'
 import { failure } from '../pipeline/failure.ts'
 import { asCount, quoteName, quoteText, type Engine } from '../platform/duckdb.ts'
 import { makePipe } from '../platform/subprocess.ts'
@@ -9,7 +10,7 @@ import { ScanRefusal, type ScanSummary } from './csv/scan.ts'
 import { feed, type FeedProgress } from './feed.ts'
 import type { FeedJob } from './read-thread.ts'
 import { compressionOf } from './text-chunks.ts'
-import { textReader, valueOf } from './types.ts'
+import { textReader, valueOf, type ReadingRules } from './types.ts'
 import { rawType, rejectsQuery, rowNames, rowsQuery, ruleValues, type PipedFile, type RowShape } from './typing.ts'
 
 /** A file of the load and how its records become rows. */
@@ -39,16 +40,25 @@ export interface LoadStream {
   readonly engine: Engine
   /** Names of the row's columns, in order. */
   readonly columns: readonly string[]
-  /** SQL that says how new a row is, by its alias; undefined where the later record is the newer one. */
-  newest(alias: string): string | undefined
+  /** The column that says how new a row is; undefined where the later record is the newer one. */
+  readonly newestBy: NewestBy | undefined
   /**
-   * Runs a statement over the good rows of all files: `statement` gets the query of a part of them and returns the
-   * whole, say `INSERT INTO x <query>`. Fails with FileRefused, FileChanged or CountsDisagree; the statements may have
-   * seen a part of the rows then.
+   * Takes the good rows of all files: `take` gets a query of the engine for each part of them, runs it to its end and
+   * returns how many rows it took. Fails with FileRefused, FileChanged or CountsDisagree; `take` may have seen a part of
+   * the rows then.
    */
-  rows(statement: (query: string) => string): Promise<StreamCounts>
+  rows(take: Take): Promise<StreamCounts>
   /** The same over REJECT_COLUMNS and `_source_file` of the rejects; `rows` must have been there before. */
-  rejects(statement: (query: string) => string): Promise<number>
+  rejects(take: Take): Promise<number>
+}
+
+export type Take = (query: string) => Promise<number>
+
+export interface NewestBy {
+  readonly name: string
+  readonly type: ColumnType
+  /** Where the raw table keeps the texts: how one is read. */
+  readonly asText: ReadingRules | null
 }
 
 export interface StreamPlace {
@@ -64,18 +74,19 @@ export type KeyRules = Pick<IngestEntry, 'key' | 'duplicates' | 'newestBy' | 'mo
 export function openLoadStream(files: readonly LoadFile[], rules: KeyRules, place: StreamPlace): LoadStream {
   const { engine } = place
   const columns = files[0] === undefined ? [] : rowNames(files[0].shape)
+  const newestBy = newestColumn(files[0]?.shape, rules.newestBy)
   /** Structure of each file, and how many good rows came out of it: what `rejects` must explain. */
   const seen: { readonly summary: ScanSummary; readonly good: number }[] = []
   const run = new PipedStatements(rules.dialect, place)
   const rejectsKeys = rules.key.length > 0 && rules.mode !== 'upsert' && rules.duplicates === 'reject'
 
-  async function eachFile(statement: (query: string) => string): Promise<StreamCounts> {
+  async function eachFile(take: Take): Promise<StreamCounts> {
     if (files[0] !== undefined) await requireReadableRules(engine, files[0].shape)
     seen.length = 0
     let doneBytes = 0
     for (const loadFile of files) {
       const { summary, result } = await run.over(loadFile, { kind: 'rows' }, doneBytes, (piped) =>
-        engine.run(statement(rowsQuery(loadFile.shape, piped))),
+        take(rowsQuery(loadFile.shape, piped)),
       )
       seen.push({ summary, good: result })
       doneBytes += loadFile.file.sizeBytes
@@ -92,19 +103,19 @@ export function openLoadStream(files: readonly LoadFile[], rules: KeyRules, plac
   /** Good rows of all files into the stage, and which of them another one with the same key puts aside. */
   async function stage(): Promise<{ readonly counts: StreamCounts; readonly outvoted: number }> {
     await createStage(engine, files[0])
-    const counts = await eachFile((query) => `INSERT INTO ${STAGE} ${query}`)
-    const outvoted = await markDuplicates(engine, rules, newestSql(files[0]?.shape, rules.newestBy, 'staged'))
+    const counts = await eachFile((query) => engine.run(`INSERT INTO ${STAGE} ${query}`))
+    const outvoted = await markDuplicates(engine, rules, newestBy && newestSql(newestBy, 'staged'))
     return { counts, outvoted }
   }
 
   return {
     engine,
     columns,
-    newest: (alias) => newestSql(files[0]?.shape, rules.newestBy, alias),
-    async rows(statement) {
-      if (rules.key.length === 0) return await eachFile(statement)
+    newestBy,
+    async rows(take) {
+      if (rules.key.length === 0) return await eachFile(take)
       const { counts, outvoted } = await stage()
-      const rows = await engine.run(statement(`SELECT * FROM ${STAGE} ${ANTI_JOIN_DUPLICATES}`))
+      const rows = await take(`SELECT * FROM ${STAGE} ${ANTI_JOIN_DUPLICATES}`)
       // A row of the table may be newer than the one that would take its place.
       const agree = rules.mode === 'upsert' ? rows + outvoted <= counts.rows : rows + outvoted === counts.rows
       requireCounts(agree, 'the load', counts.rows - outvoted, rows)
@@ -112,7 +123,7 @@ export function openLoadStream(files: readonly LoadFile[], rules: KeyRules, plac
         ? { ...counts, rows, rejected: counts.rejected + outvoted }
         : { ...counts, rows, superseded: counts.rows - rows }
     },
-    async rejects(statement) {
+    async rejects(take) {
       // A transaction that was undone took the staged rows with it.
       if (rejectsKeys && !(await isStaged(engine))) await stage()
       let written = 0
@@ -125,7 +136,7 @@ export function openLoadStream(files: readonly LoadFile[], rules: KeyRules, plac
         if (expected === 0 && !rejectsKeys) continue
         const isKeyFault = rejectsKeys ? isDuplicate(loadFile.name) : 'false'
         const { result } = await run.over(loadFile, { kind: 'origins', soundToo }, 0, (piped) =>
-          engine.run(statement(rejectsQuery(loadFile.shape, piped, rules.key, isKeyFault))),
+          take(rejectsQuery(loadFile.shape, piped, rules.key, isKeyFault)),
         )
         requireCounts(rejectsKeys ? result >= expected : result === expected, loadFile.name, expected, result)
         written += result
@@ -135,7 +146,7 @@ export function openLoadStream(files: readonly LoadFile[], rules: KeyRules, plac
   }
 }
 
-/** Statements that read the pipe, each beside the thread that fills it. */
+/** Work on queries that read the pipe, each beside the thread that fills it. */
 class PipedStatements {
   readonly #dialect: FeedJob['dialect']
   readonly #place: StreamPlace
@@ -238,11 +249,16 @@ async function requireReadableRules(engine: Engine, shape: RowShape): Promise<vo
   throw failure('ContractUnknown', `${problems.map(({ problem }) => problem).join('\n')}; correct the pipeline file`)
 }
 
-function newestSql(shape: RowShape | undefined, newestBy: string | null, alias: string): string | undefined {
-  const column = shape?.columns.find(({ name }) => name === newestBy)
+function newestColumn(shape: RowShape | undefined, name: string | null): NewestBy | undefined {
+  const column = shape?.columns.find((known) => known.name === name)
   if (shape === undefined || column === undefined) return undefined
-  const stored = `${alias}.${quoteName(column.name)}`
-  return shape.rawAsText ? valueOf(stored, textReader(column.type, shape.rules)) : stored
+  return { name: column.name, type: column.type, asText: shape.rawAsText ? shape.rules : null }
+}
+
+/** How new a row is, as SQL of the engine. */
+function newestSql({ name, type, asText }: NewestBy, alias: string): string {
+  const stored = `${alias}.${quoteName(name)}`
+  return asText === null ? stored : valueOf(stored, textReader(type, asText))
 }
 
 function isDuplicate(sourceFile: string): string {

@@ -24,3 +24,22 @@ test('a step may not be called like one that every run has', () => {
     { path: ['steps', 0, 'name'], message: "'record' is a step that every run has; choose another name" },
   ])
 })
+
+test('what no step before it validates is not published', () => {
+  const validate = [{ mart: 'mart_users' }]
+  const publish = { to: 'analytics', marts: ['mart_users', 'mart_user'] }
+  expect(crossChecks(pipeline({ validate }, { publish }), 'p')).toEqual([
+    {
+      path: ['steps', 1, 'publish', 'marts', 1],
+      message:
+        "no step before it validates 'mart_user' (did you mean 'mart_users'?), and what is not checked is not published",
+    },
+  ])
+  expect(crossChecks(pipeline({ publish: { to: 'analytics' } }, { validate }), 'p')).toEqual([
+    {
+      path: ['steps', 0, 'publish'],
+      message: 'no step before it validates a mart, and what is not checked is not published; add one',
+    },
+  ])
+  expect(crossChecks(pipeline({ validate }, { publish: { to: 'analytics' } }), 'p')).toEqual([])
+})

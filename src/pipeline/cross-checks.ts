@@ -30,9 +30,18 @@ const dbtParts = z
     event_time: z.record(z.string(), z.unknown()).catch({}),
   })
   .catch({ vars: {}, event_time: {} })
+const names = z.array(z.string()).catch([])
+const validateParts = z.array(z.object({ mart: z.string().catch('') }).catch({ mart: '' })).catch([])
+const publishParts = z.object({ marts: names }).nullable().catch(null)
 const stepParts = z
-  .object({ name: z.string().nullable().catch(null), ingest: z.array(ingestParts).catch([]), dbt: dbtParts })
-  .catch({ name: null, ingest: [], dbt: { vars: {}, event_time: {} } })
+  .object({
+    name: z.string().nullable().catch(null),
+    ingest: z.array(ingestParts).catch([]),
+    dbt: dbtParts,
+    validate: validateParts,
+    publish: publishParts,
+  })
+  .catch({ name: null, ingest: [], dbt: { vars: {}, event_time: {} }, validate: [], publish: null })
 const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
 
 /** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
@@ -67,7 +76,11 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
     }
   }
   const entries = new Set<string>()
+  const validated: string[] = []
   steps.forEach((step, stepIndex) => {
+    validated.push(...step.validate.map(({ mart }) => mart))
+    if (step.publish !== null)
+      found.push(...uncheckedMarts(step.publish.marts, validated, ['steps', stepIndex, 'publish']))
     if (step.name !== null && RESERVED_STEP_NAMES.has(step.name)) {
       found.push({
         path: ['steps', stepIndex, 'name'],
@@ -118,6 +131,30 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
     }
   }
   return found
+}
+
+/** Nothing that no step has looked at comes before readers. */
+function uncheckedMarts(
+  marts: readonly string[],
+  validated: readonly string[],
+  publish: PropertyKey[],
+): { path: PropertyKey[]; message: string }[] {
+  if (validated.length === 0) {
+    return [
+      {
+        path: publish,
+        message: 'no step before it validates a mart, and what is not checked is not published; add one',
+      },
+    ]
+  }
+  return marts.flatMap((mart, index) =>
+    validated.includes(mart)
+      ? []
+      : {
+          path: [...publish, 'marts', index],
+          message: `no step before it validates '${mart}'${didYouMean(mart, validated)}, and what is not checked is not published`,
+        },
+  )
 }
 
 /** Each {name} in the texts that is none of the params. */

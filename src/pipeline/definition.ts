@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { dbtStep } from './dbt-step.ts'
-import { count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
+import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
 
 /** A record must fit into the engine's read buffer. */
@@ -162,6 +162,21 @@ const martCheck = z
   })
   .describe('What a mart must fulfil')
 
+const publishStep = z
+  .strictObject({
+    to: z
+      .union(
+        [identifier, z.record(nonEmptyText, identifier)],
+        'expected a schema, or one for each target: { dev: analytics_dev_live, prod: analytics }',
+      )
+      .describe("The live schema that people read; the profile's own schema is where dbt builds the candidates"),
+    marts: z.array(identifier).min(1).optional().describe('All that the steps before it validate, when left out'),
+    publish_copy: nonEmptyText
+      .optional()
+      .describe('DuckDB only: a file below the workspace that gets a copy, because a writer keeps readers out'),
+  })
+  .describe('Puts checked marts before their readers, all at once')
+
 function isTimeZone(text: string): boolean {
   // An offset is one for Intl, not for the engine.
   if (!/^[a-z]/i.test(text)) return false
@@ -172,7 +187,7 @@ function isTimeZone(text: string): boolean {
   }
 }
 
-const STEP_KINDS = ['ingest', 'dbt', 'validate'] as const
+export const STEP_KINDS = ['ingest', 'dbt', 'validate', 'publish'] as const
 
 const step = z
   .strictObject({
@@ -180,6 +195,7 @@ const step = z
     ingest: z.array(ingestEntry).min(1).optional(),
     dbt: dbtStep.optional(),
     validate: z.array(martCheck).min(1).optional(),
+    publish: publishStep.optional(),
     on_failure: z.enum(['fail', 'warn']).default('fail'),
   })
   .refine((value) => STEP_KINDS.filter((kind) => value[kind] !== undefined).length === 1, {
@@ -219,6 +235,16 @@ export const pipelineSchema = z
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),
     refresh_log: identifier.optional().describe("Table in the target's schema that gets one row per run"),
+    bigquery: z
+      .strictObject({
+        staging_bucket: nonEmptyText
+          .regex(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'expected the name of a bucket')
+          .optional()
+          .describe('Loads go by this bucket (and are deleted from it) instead of straight to BigQuery'),
+        max_bytes_billed: byteSize.optional().describe('Of a whole run; past it, or when it would be, the run fails'),
+      })
+      .prefault({})
+      .describe('Where the target is a BigQuery one'),
     timeout: duration.default('1h').describe('Of the whole run'),
     schedules: z.record(name, schedule).default({}),
   })

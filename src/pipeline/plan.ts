@@ -35,6 +35,7 @@ export interface Plan {
   readonly dbt: DbtProject
   readonly steps: readonly PlannedStep[]
   readonly refreshLog?: Identifier
+  readonly bigquery: BigquerySettings
   readonly timeoutMs: number
   readonly policies: Policies
   /** Whether this server knows Millrace's search attributes; runs do without where it does not. */
@@ -51,7 +52,7 @@ export type TakeOver =
 
 /** Which warehouse, by its public side only: no secret may stand here. */
 export interface PlannedWarehouse {
-  readonly kind: 'duckdb'
+  readonly kind: 'duckdb' | 'postgres' | 'bigquery'
   /** For people: a path or host. */
   readonly label: string
   readonly schema: Identifier
@@ -73,6 +74,13 @@ export interface DbtProject {
   readonly marts: readonly string[]
 }
 
+/** What a pipeline file says for BigQuery targets. */
+export interface BigquerySettings {
+  readonly stagingBucket: string | null
+  /** Of the whole run. */
+  readonly maxBytesBilled: number | null
+}
+
 interface StepBase {
   /** Unique in the plan: what --only and --from take. */
   readonly id: string
@@ -85,6 +93,7 @@ export type PlannedStep =
   | (StepBase & { readonly kind: 'ingest'; readonly entries: readonly IngestEntry[] })
   | (StepBase & { readonly kind: 'dbt' } & DbtWork)
   | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
+  | (StepBase & { readonly kind: 'publish' } & PublishWork)
 
 export type LoadMode = 'replace' | 'append' | 'upsert' | 'snapshot'
 
@@ -165,6 +174,14 @@ export interface MartCheck {
   readonly maxNullShare: number
   readonly minRows?: number
   readonly maxRows?: number
+}
+
+export interface PublishWork {
+  /** The live schema. */
+  readonly to: Identifier
+  readonly marts: readonly { readonly mart: Identifier; readonly relation: Relation }[]
+  /** Relative to the workspace; null where nobody asked for one. */
+  readonly copyTo: string | null
 }
 
 /** A table as dbt's manifest places it. */

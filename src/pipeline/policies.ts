@@ -15,7 +15,7 @@ export interface Policy {
   readonly retryDelayMs: number
 }
 
-export type PolicyName = 'ingest' | 'dbt' | 'validate' | 'record'
+export type PolicyName = 'ingest' | 'dbt' | 'validate' | 'publish' | 'record'
 export type Policies = Readonly<Record<PolicyName, Policy>>
 
 const SECOND_MS = 1_000
@@ -45,6 +45,14 @@ export const DEFAULT_POLICIES: Policies = {
   },
   validate: {
     startToCloseMs: 10 * MINUTE_MS,
+    heartbeatMs: 20 * SECOND_MS,
+    lostWorkerDelayMs: 20 * SECOND_MS,
+    scheduleToCloseMs: 12 * HOUR_MS,
+    retries: 3,
+    retryDelayMs: 10 * SECOND_MS,
+  },
+  publish: {
+    startToCloseMs: 30 * MINUTE_MS,
     heartbeatMs: 20 * SECOND_MS,
     lostWorkerDelayMs: 20 * SECOND_MS,
     scheduleToCloseMs: 12 * HOUR_MS,

@@ -13,6 +13,8 @@ function step(part: Partial<StepReport> = {}): StepReport {
     dbt: null,
     dbtProgress: null,
     marts: [],
+    published: null,
+    bytesBilled: null,
   }
   return { id: 'dbt-run', kind: 'dbt', title: 'dbt run', state: 'succeeded', attempts: 1, ...nothing, ...part }
 }
@@ -45,6 +47,7 @@ function load(part: Partial<LoadReport>): StepReport['loads'][number] {
     rejected,
     rejectReasons: [],
     rejectsTable: 'raw.logs__rejects',
+    bytesBilled: null,
     loadedAt: '2026-11-19T02:00:00Z',
     durationMs: 400,
   }
@@ -74,6 +77,9 @@ describe('whether a dbt step may have changed tables', () => {
     total,
     takenOver,
     nodes: [],
+    bytesBilled: null,
+    bytesEstimated: null,
+    notEstimated: 0,
     marts: null,
   })
 
@@ -120,6 +126,9 @@ describe('one line says what a step did', () => {
     total: 6,
     takenOver: 0,
     nodes: [],
+    bytesBilled: null,
+    bytesEstimated: null,
+    notEstimated: 0,
     marts: null,
   }
   const failure = { type: 'FileMissing', message: 'logs.csv does not exist\nmore' } as const

@@ -20,6 +20,10 @@ export interface RunReport {
   readonly failure: FailureInfo | null
   /** Of a retried run: whose finished work counts, or why none does. */
   readonly takeOver: TakeOver | null
+  /** Of all steps; null where the warehouse does not bill by bytes. */
+  readonly bytesBilled: number | null
+  /** What its dbt commands were expected to read; null where none was asked: only a run with a budget asks. */
+  readonly bytesEstimated: number | null
   readonly workflowId: string
   readonly runId: string
   /** ISO 8601, UTC. */
@@ -31,7 +35,7 @@ export interface RunReport {
 /** A step as it stands; while the run goes on, some are pending. */
 export interface StepReport {
   readonly id: string
-  readonly kind: 'ingest' | 'dbt' | 'validate' | 'record'
+  readonly kind: 'ingest' | 'dbt' | 'validate' | 'publish' | 'record'
   readonly title: string
   readonly state: StepState
   readonly startedAtMs: number | null
@@ -44,6 +48,18 @@ export interface StepReport {
   /** Of a dbt step while it runs. */
   readonly dbtProgress: DbtProgress | null
   readonly marts: readonly MartReport[]
+  readonly published: PublishReport | null
+  /** Of its queries; null where the warehouse does not bill by bytes. */
+  readonly bytesBilled: number | null
+}
+
+/** What a step put before its readers. */
+export interface PublishReport {
+  /** The live schema. */
+  readonly to: string
+  readonly marts: readonly { readonly mart: string; readonly rows: number }[]
+  /** The copy for readers, relative to the workspace. */
+  readonly copy: string | null
 }
 
 /** One ingest entry of a step: still to come, or done. */
@@ -78,6 +94,7 @@ export interface LoadReport {
   readonly rejectsTable: string
   readonly loadedAt: string
   readonly durationMs: number
+  readonly bytesBilled: number | null
 }
 
 export interface RejectReason {
@@ -95,8 +112,17 @@ export interface DbtReport {
   readonly total: number
   /** Nodes that an earlier attempt, or the run that this one goes on with, had done already. */
   readonly takenOver: number
-  /** Those that failed, were skipped or warned (at most 30), then the slowest (10). All of them are in the run folder. */
+  /**
+   * Those that failed, were skipped or warned (at most 30), then the slowest (10) and the dearest (5). All of them are in
+   * the run folder.
+   */
   readonly nodes: readonly NodeReport[]
+  /** Of all nodes that this run ran, attempts that failed included; null where the warehouse does not bill by bytes. */
+  readonly bytesBilled: number | null
+  /** Of the nodes that were still to be done when its last attempt began; null where it was not asked for. */
+  readonly bytesEstimated: number | null
+  /** Those of them of which it could not be told: what they read is not there yet. */
+  readonly notEstimated: number
   /** After a failure: which marts one can still rely on. */
   readonly marts: MartsAfterFailure | null
 }
@@ -119,6 +145,10 @@ export interface NodeReport {
   /** As the adapter tells them; null where it tells nothing. */
   readonly rows: number | null
   readonly bytes: number | null
+  /** Of all its attempts in this run. */
+  readonly bytesBilled: number | null
+  /** What its last attempt was expected to read; null where it could not be told, or was not asked for. */
+  readonly bytesEstimated: number | null
   /** These only of nodes that failed or warned. */
   readonly message: string | null
   readonly failureClass: string | null
@@ -213,6 +243,24 @@ export function outcomeOf(steps: readonly StepReport[]): Outcome {
   return 'skipped'
 }
 
+/** What the steps cost so far; null where the warehouse does not bill by bytes. */
+export function bytesBilled(steps: readonly StepReport[]): number | null {
+  return sumKnown(
+    steps.flatMap((step) => [step.bytesBilled, ...step.loads.map(({ report }) => report?.bytesBilled ?? null)]),
+  )
+}
+
+/** What the dbt steps were expected to read; null where none was asked. */
+export function bytesEstimated(steps: readonly StepReport[]): number | null {
+  return sumKnown(steps.map(({ dbt }) => dbt?.bytesEstimated))
+}
+
+/** Null where none is known. */
+export function sumKnown(values: readonly (number | null | undefined)[]): number | null {
+  const known = values.filter((value) => typeof value === 'number')
+  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
+}
+
 /** The steps as a Markdown table, for the current details in Temporal's UI (limit there: 20,000 bytes). */
 export function stepsTable(steps: readonly StepReport[]): string {
   const rows = steps.map((step) => {
@@ -260,9 +308,16 @@ export function stepSummary(step: StepReport): string {
       return step.dbt === null ? progressText(step.dbtProgress) : countsText(step.dbt.counts)
     case 'validate':
       return step.marts.map((mart) => `${mart.mart} ${mart.verdict} (${formatCount(mart.rows)} rows)`).join(' · ')
+    case 'publish':
+      return step.published === null ? '' : publishedText(step.published)
     case 'record':
       return ''
   }
+}
+
+/** `analytics: mart_users (1,204 rows), mart_content (87 rows)`. */
+export function publishedText({ to, marts }: PublishReport): string {
+  return `${to}: ${marts.map(({ mart, rows }) => `${mart} (${formatCount(rows)} rows)`).join(', ')}`
 }
 
 function progressText(progress: DbtProgress | null): string {

@@ -1,6 +1,7 @@
 // A run's request: params resolved, steps chosen, everything wrong named at once.
 import { describe, expect, test } from 'vitest'
 import { pipelineSchema } from './definition.ts'
+import type { RunRequest } from './plan.ts'
 import { fillIn, resolveRequest, stepIds } from './request.ts'
 
 const MIDNIGHT = Date.UTC(2026, 10, 19)
@@ -133,4 +134,25 @@ test('every step has a name of its own, whatever the file calls its steps', () =
   const ids = stepIds(steps)
 
   expect(ids).toEqual(['ingest', 'ingest-2', 'ingest-2-2', 'dbt-run', 'dbt-run-2', 'more'])
+})
+
+test('a run does not publish what it has not checked itself', () => {
+  const publishing = pipelineSchema.parse({
+    name: 'daily',
+    dbt: { project_dir: 'dbt' },
+    steps: [
+      { dbt: { command: 'run' } },
+      { validate: [{ mart: 'mart_users', key: ['user_id'] }] },
+      { publish: { to: 'analytics' } },
+    ],
+  })
+  const chosen = (request: RunRequest) =>
+    resolveRequest(publishing, request, MIDNIGHT).steps.map(({ id, skipped }) => (skipped ? '-' : id))
+  expect(chosen({ from: 'validate' })).toEqual(['-', 'validate', 'publish'])
+  expect(chosen({ only: 'validate' })).toEqual(['-', 'validate', '-'])
+  for (const request of [{ from: 'publish' }, { only: 'publish' }]) {
+    expect(() => chosen(request)).toThrow(
+      "pipeline 'daily': publish takes only what the same run has checked; begin with it: --from validate",
+    )
+  }
 })

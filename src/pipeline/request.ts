@@ -1,5 +1,5 @@
 // A run's request held against its pipeline: params resolved, steps chosen, every mistake named at once.
-import type { IngestDefinition, PipelineDefinition, StepDefinition } from './definition.ts'
+import { STEP_KINDS, type IngestDefinition, type PipelineDefinition, type StepDefinition } from './definition.ts'
 import { failure } from './failure.ts'
 import { resolveDate } from './logical-date.ts'
 import { didYouMean } from './near-match.ts'
@@ -57,9 +57,7 @@ export function stepIds(steps: readonly StepDefinition[]): string[] {
     const base =
       step.name ??
       (step.dbt === undefined
-        ? step.ingest === undefined
-          ? 'validate'
-          : 'ingest'
+        ? (STEP_KINDS.find((kind) => step[kind] !== undefined) ?? '')
         : `dbt-${step.dbt.command.replaceAll(' ', '-')}`)
     let id = base
     for (let times = 2; used.has(id); times++) id = `${base}-${times}`
@@ -125,9 +123,22 @@ function chooseSteps(definition: PipelineDefinition, { only, from }: RunRequest,
   const onlyIndex = find('--only', only)
   const fromIndex = find('--from', from)
   if (only !== undefined && from !== undefined) problems.push('give --only or --from, not both')
-  return definition.steps.map((step, index) => ({
+  const steps = definition.steps.map((step, index) => ({
     id: ids[index] ?? '',
     definition: step,
     skipped: (onlyIndex !== undefined && index !== onlyIndex) || (fromIndex !== undefined && index < fromIndex),
   }))
+  problems.push(...uncheckedPublications(steps))
+  return steps
+}
+
+/** What is published was checked by the very run that publishes it. */
+function uncheckedPublications(steps: readonly ChosenStep[]): string[] {
+  return steps.flatMap(({ id, definition, skipped }, index) => {
+    if (definition.publish === undefined || skipped) return []
+    const left = steps.slice(0, index).find((step) => step.definition.validate !== undefined && step.skipped)
+    return left === undefined
+      ? []
+      : [`${id} takes only what the same run has checked; begin with it: --from ${left.id}`]
+  })
 }

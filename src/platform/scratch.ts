@@ -10,12 +10,13 @@ export async function makeScratchDir(stateDir: string): Promise<string> {
   return await mkdtemp(path.join(parent, `${process.pid}-`))
 }
 
-/** Removes the folders of processes that are gone. */
+/** Removes the folders of processes that are gone; to be called before this process makes one. */
 export async function clearAbandonedScratch(stateDir: string): Promise<void> {
   const parent = scratchRoot(stateDir)
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = Number(/^(\d+)-/.exec(name)?.[1])
-    if (!Number.isInteger(pid) || isAlive(pid)) continue
+    // Our own number, too: in a container every worker gets the same one.
+    if (!Number.isInteger(pid) || (pid !== process.pid && isAlive(pid))) continue
     await rm(path.join(parent, name), { recursive: true, force: true })
   }
 }

@@ -35,6 +35,8 @@ export const INSTALLATION = (() => {
   return {
     root,
     python: path.join(root, '.millrace', 'venv', 'bin', 'python'),
+    /** Of dbt for BigQuery; installed on demand. */
+    bigQueryPython: path.join(root, '.millrace', 'venv-bigquery', 'bin', 'python'),
     temporalServer: path.join(root, '.millrace', 'bin', 'temporal'),
   }
 })()

@@ -1,19 +1,28 @@
 // From a dbt target to a warehouse: the one switch over their kinds.
 import { failure } from '../pipeline/failure.ts'
 import type { ProfileTarget } from '../dbt/profile.ts'
-import type { Engine } from '../platform/duckdb.ts'
+import { bigqueryAddress } from './bigquery/address.ts'
+import { openBigquery } from './bigquery/warehouse.ts'
 import { duckdbAddress } from './duckdb/address.ts'
+import { duckdbSettings } from './duckdb/settings.ts'
 import { openDuckdb } from './duckdb/warehouse.ts'
-import type { Warehouse, WarehouseAccess, WarehouseAddress } from './warehouse.ts'
+import { postgresAddress } from './postgres/address.ts'
+import { openPostgres } from './postgres/warehouse.ts'
+import type { Warehouse, WarehouseAccess, WarehouseAddress, WarehousePlace } from './warehouse.ts'
 
-const KINDS = ['duckdb'] as const
+const KINDS = ['duckdb', 'postgres', 'bigquery'] as const
+
 type Kind = (typeof KINDS)[number]
 
-/** Where the target's warehouse is; opens nothing. `projectDir` is absolute. */
+/** Where the target's warehouse is; opens nothing. `projectDir` is absolute. Fails with WarehouseUnsupported or ProfileInvalid. */
 export function warehouseAddress(target: ProfileTarget, projectDir: string): WarehouseAddress {
   switch (warehouseKind(target)) {
     case 'duckdb':
       return duckdbAddress(target, projectDir)
+    case 'postgres':
+      return postgresAddress(target)
+    case 'bigquery':
+      return bigqueryAddress(target)
   }
 }
 
@@ -24,12 +33,18 @@ export function warehouseAddress(target: ProfileTarget, projectDir: string): War
 export async function openWarehouse(
   target: ProfileTarget,
   projectDir: string,
-  engine: Engine,
+  place: WarehousePlace,
   access: WarehouseAccess = 'write',
 ): Promise<Warehouse> {
   switch (warehouseKind(target)) {
-    case 'duckdb':
-      return await openDuckdb(duckdbAddress(target, projectDir), engine, access)
+    case 'duckdb': {
+      const address = duckdbAddress(target, projectDir)
+      return await openDuckdb(address, place.engine, access, duckdbSettings(target, projectDir))
+    }
+    case 'postgres':
+      return await openPostgres(target, place, access)
+    case 'bigquery':
+      return await openBigquery(target, place, access)
   }
 }
 
@@ -38,6 +53,6 @@ function warehouseKind({ type, target }: ProfileTarget): Kind {
   if (kind !== undefined) return kind
   throw failure(
     'WarehouseUnsupported',
-    `target '${target}' is a ${type} warehouse, which Millrace does not load yet; supported: ${KINDS.join(', ')}`,
+    `target '${target}' is a ${type} warehouse, which Millrace does not load; supported: ${KINDS.join(', ')}`,
   )
 }

@@ -1,12 +1,14 @@
 // The port: what Millrace asks of a warehouse. Each adapter keeps these promises on the real thing.
-import type { ContractColumn, IngestEntry, LoadMode, MartCheck, PlannedWarehouse } from '../pipeline/plan.ts'
+import type { ContractColumn, IngestEntry, LoadMode, MartCheck, PlannedWarehouse, Relation } from '../pipeline/plan.ts'
 import type { Identifier, TableName } from '../pipeline/identifier.ts'
 import type { RejectReason, RunReport } from '../pipeline/report.ts'
 import type { LoadStream, StreamCounts } from '../ingest/load-stream.ts'
+import type { Engine } from '../platform/duckdb.ts'
 
 /**
  * An open connection. Every method fails with WarehouseBusy when someone else holds the warehouse, DiskFull when it
- * cannot grow, and WarehouseFailed otherwise; what a failing method began is rolled back.
+ * cannot grow, WarehouseAuth when it lets us not, WarehouseUnreachable when it does not answer, and WarehouseFailed
+ * otherwise; what a failing method began is rolled back.
  */
 export interface Warehouse {
   /**
@@ -34,8 +36,25 @@ export interface Warehouse {
   readRejects(table: TableName, owner: RejectsOwner): AsyncIterable<StoredReject>
   /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation. */
   measureMart(check: MartCheck): Promise<MartMeasures>
+  /**
+   * Puts the marts before their readers: creates the live schema and tables where they are missing, follows changes of
+   * columns, replaces all rows. Readers see all of the new marts or all of the old ones; grants and options of the live
+   * tables stay. Fails with MartUnknown or PublishRefused.
+   */
+  publish(publication: Publication): Promise<readonly PublishedMart[]>
   /** Writes the run's row, replacing an earlier one of the same refresh_id; creates the table where it is missing. */
   recordRefresh(table: TableName, row: RefreshRow): Promise<void>
+  /** The latest rows of the refresh log, the newest first; none where there is no such table. */
+  readRefreshLog(
+    table: TableName,
+    range: { readonly since: string; readonly limit: number },
+  ): Promise<readonly LoggedRun[]>
+  /** Ends what dead attempts left running in the warehouse, and returns how many queries that were. */
+  endLeftovers(left: Leftovers): Promise<number>
+  /** Bytes that a query would read, as the warehouse bills them; null where it does not bill by bytes. */
+  estimateBytes(sql: string): Promise<number | null>
+  /** What the statements of this connection were billed so far; null where it does not bill by bytes. */
+  bytesBilled(): number | null
   close(): Promise<void>
 }
 
@@ -91,6 +110,7 @@ export interface LoadCommit {
 
 export interface RawColumn {
   readonly name: string
+  /** Of the engine that makes the rows; each warehouse has its own for it. */
   readonly duckdbType: string
   /** New in this load: an existing table gets it. */
   readonly mayBeAdded: boolean
@@ -130,6 +150,66 @@ export interface MartMeasures {
   readonly duplicates: number | null
 }
 
+export interface Publication {
+  readonly pipeline: string
+  readonly target: string
+  readonly runId: string
+  readonly logicalDate: string
+  /** ISO 8601, UTC. */
+  readonly publishedAt: string
+  /** The live schema. */
+  readonly to: Identifier
+  readonly marts: readonly {
+    /** Its name in the live schema. */
+    readonly mart: Identifier
+    /** The candidate, where dbt built it. */
+    readonly relation: Relation
+    /** As the run's check counted them; null where none did. */
+    readonly expectedRows: number | null
+  }[]
+  /**
+   * Absolute path of a file that gets a copy of the live schema, for readers whom a writer would keep out (DuckDB); other
+   * warehouses let them in and write none.
+   */
+  readonly copyTo: string | null
+}
+
+export interface PublishedMart {
+  readonly mart: Identifier
+  readonly rows: number
+}
+
+/** What dead attempts of a run may have left: queries of our own, and of its dbt. */
+export interface Leftovers {
+  readonly runId: string
+  readonly dbt: readonly {
+    /** Null where dbt did not live long enough to tell it. */
+    readonly invocationId: string | null
+    /** Unique ids of the nodes that were running. */
+    readonly nodes: readonly string[]
+    /** ISO 8601, UTC. */
+    readonly startedAt: string
+  }[]
+}
+
+/** A run as the refresh log has it. */
+export interface LoggedRun {
+  readonly startedAt: string
+  readonly pipeline: string
+  readonly target: string
+  readonly logicalDate: string
+  readonly outcome: string
+  readonly failureType: string | null
+  readonly modelsUpdated: number
+  readonly rowsInserted: number
+  readonly executionTimeSeconds: number
+  readonly bytesBilled: number | null
+  readonly bytesEstimated: number | null
+  readonly notes: string
+  readonly workflowId: string
+  readonly runId: string
+}
+
 export interface RefreshRow {
   readonly refreshId: string
   readonly runDate: string
@@ -138,10 +218,28 @@ export interface RefreshRow {
   readonly rowsInserted: number
   readonly executionTimeSeconds: number
   readonly notes: string
+  /** Of the whole run; null where the warehouse does not bill by bytes. */
+  readonly bytesBilled: number | null
+  /** Of its dbt commands; null where they were not asked for it. */
+  readonly bytesEstimated: number | null
   readonly report: RunReport
 }
 
 export type WarehouseAccess = 'write' | 'look'
+
+/** For whom and with what a warehouse is opened. */
+export interface WarehousePlace {
+  /** Makes the typed rows. */
+  readonly engine: Engine
+  /** For files that end with the connection. */
+  readonly scratchDir: string
+  /** Once aborted, what runs in the warehouse is ended, and its promise rejects. */
+  readonly abort: AbortSignal
+  /** Whose queries these are, as the warehouse's own lists show them; null for a person who only looks. */
+  readonly run: { readonly pipeline: string; readonly runId: string; readonly attempt: number } | null
+  /** Where loads into BigQuery are put down on their way; null: they are sent straight to it. */
+  readonly stagingBucket: string | null
+}
 
 /** A connection's public side, and how to open it. */
 export interface WarehouseAddress {
@@ -160,4 +258,6 @@ export function rejectsTable({ schema, table }: TableName): TableName {
 }
 
 /** The ledger of completed loads, one in each schema that holds raw tables. */
-export const LEDGER_TABLE = 'millrace_loads'
+export function ledgerOf({ schema }: TableName): TableName {
+  return { schema, table: 'millrace_loads' as Identifier }
+}

@@ -10,9 +10,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
+import { formatByteSize } from '../pipeline/byte-size.ts'
 import { describeFailure, failure, withoutStack } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
-import type { Outcome, RunReport } from '../pipeline/report.ts'
+import { bytesBilled, type Outcome, type RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
 import { showNodes, type ShownNodes } from './node-bars.ts'
 import { closeReport, record } from './record.ts'
@@ -64,6 +65,7 @@ async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes): Promise
     const startedAtMs = Date.now()
     state.update(step.id, { state: 'running', startedAtMs, attempts: 1 })
     try {
+      requireBudget(plan, state)
       const outcome = await runStep(plan, step, state)
       state.update(step.id, { state: outcome, durationMs: Date.now() - startedAtMs })
       // No file to load, and none has to be there: then there is nothing for the other steps either.
@@ -81,6 +83,18 @@ async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes): Promise
       nodes.end(step.id)
     }
   }
+}
+
+/** Before each step: one that is under way is stopped by its own activity. */
+function requireBudget({ bigquery, pipeline }: Plan, { steps }: RunState): void {
+  const billed = bytesBilled(steps) ?? 0
+  const { maxBytesBilled } = bigquery
+  if (maxBytesBilled === null || billed <= maxBytesBilled) return
+  throw failure(
+    'BudgetExceeded',
+    `the run was billed ${formatByteSize(billed)} so far, more than its budget of ${formatByteSize(maxBytesBilled)}; ` +
+      `see which nodes read most (report.json), or raise \`bigquery: { max_bytes_billed }\` in pipelines/${pipeline}.yml`,
+  )
 }
 
 /** Cancels the work when the run's time is up, so that recording still happens. */

@@ -3,7 +3,7 @@ import { isCancellation, proxyActivities, workflowInfo } from '@temporalio/workf
 import type { Activities } from '../activities/index.ts'
 import { describeFailure, type FailureInfo } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
-import { outcomeOf, type Outcome, type RunReport } from '../pipeline/report.ts'
+import { bytesBilled, bytesEstimated, outcomeOf, type Outcome, type RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
 import { RECORD_STEP_ID, type RunState } from './run-state.ts'
 import { contextOf, onWarehouse } from './steps.ts'
@@ -40,6 +40,8 @@ export function closeReport(
     steps,
     failure: ended === undefined ? null : describeFailure(ended),
     takeOver: plan?.takeOver ?? null,
+    bytesBilled: bytesBilled(steps),
+    bytesEstimated: bytesEstimated(steps),
     workflowId: workflowInfo().workflowId,
     runId: workflowInfo().runId,
     startedAt: new Date(startedAtMs).toISOString(),

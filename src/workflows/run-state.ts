@@ -68,6 +68,8 @@ const PENDING = {
   dbt: null,
   dbtProgress: null,
   marts: [],
+  published: null,
+  bytesBilled: null,
 } as const
 
 function pendingStep(step: PlannedStep): StepReport {

@@ -7,6 +7,7 @@ import { describeFailure, failure, failureDetail } from '../pipeline/failure.ts'
 import { tableText } from '../pipeline/identifier.ts'
 import type { IngestEntry, Plan, PlannedStep, RunReference } from '../pipeline/plan.ts'
 import {
+  bytesBilled,
   hasChangedTables,
   type DbtFailureDetail,
   type LoadProgress,
@@ -33,12 +34,14 @@ export function runStep(plan: Plan, step: PlannedStep, state: RunState): Promise
       return runDbt(plan, step, state)
     case 'validate':
       return runValidate(plan, step, state)
+    case 'publish':
+      return runPublish(plan, step, state)
   }
 }
 
 /** The part of the plan that activities need besides their own step: histories stay small. */
-export function contextOf({ pipeline, target, logicalDate, params, warehouse, dbt }: Plan) {
-  return { pipeline, target, logicalDate, params, warehouse, dbt }
+export function contextOf({ pipeline, target, logicalDate, params, warehouse, dbt, bigquery }: Plan) {
+  return { pipeline, target, logicalDate, params, warehouse, dbt, bigquery }
 }
 
 /**
@@ -156,6 +159,7 @@ async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<O
     onRetry: (attempts: number) => state.update(id, { attempts }),
   }
   const takeOver = takenOverFrom(plan, state, id)
+  const billedBefore = bytesBilled(state.steps) ?? 0
   try {
     const report = await onWarehouse(plan, policy, activity, (activities, number) =>
       activities[DBT_ACTIVITIES[step.command]]({
@@ -163,13 +167,18 @@ async function runDbt(plan: Plan, step: Step<'dbt'>, state: RunState): Promise<O
         step: { id, ...work },
         attempt: number,
         takeOver,
+        billedBefore,
       }),
     )
-    state.update(id, { dbt: report, dbtProgress: null })
+    state.update(id, { dbt: report, dbtProgress: null, bytesBilled: report.bytesBilled })
     return (report.counts['warn'] ?? 0) > 0 ? 'warned' : 'succeeded'
   } catch (error) {
     const detail = failureDetail(error) as Partial<DbtFailureDetail> | undefined // the activity's own type
-    state.update(id, { dbt: detail?.report ?? null, dbtProgress: null })
+    state.update(id, {
+      dbt: detail?.report ?? null,
+      dbtProgress: null,
+      bytesBilled: detail?.report?.bytesBilled ?? null,
+    })
     throw error
   }
 }
@@ -196,10 +205,13 @@ async function runValidate(plan: Plan, step: Step<'validate'>, state: RunState):
     summary: step.marts.map(({ mart }) => mart).join(', '),
     onRetry: (attempts: number) => state.update(step.id, { attempts }),
   }
-  const marts = await onWarehouse(plan, plan.policies.validate, activity, ({ validateMarts }) =>
-    validateMarts({ plan: contextOf(plan), marts: step.marts }),
+  const { result: marts, bytesBilled } = await onWarehouse(
+    plan,
+    plan.policies.validate,
+    activity,
+    ({ validateMarts }) => validateMarts({ plan: contextOf(plan), marts: step.marts }),
   )
-  state.update(step.id, { marts })
+  state.update(step.id, { marts, bytesBilled })
   const failed = marts.filter(({ verdict }) => verdict === 'FAILED')
   if (failed.length === 0) return marts.some(({ verdict }) => verdict === 'WARNING') ? 'warned' : 'succeeded'
   throw failure(
@@ -207,6 +219,38 @@ async function runValidate(plan: Plan, step: Step<'validate'>, state: RunState):
     `${failed.length} of ${marts.length} marts failed their checks (${failed.map(brokenChecks).join('; ')}); ` +
       `look at the mart's rows, or at its bounds in pipelines/${plan.pipeline}.yml`,
   )
+}
+
+/** What failed its tests or checks is not published, even where the pipeline goes on after that. */
+async function runPublish(plan: Plan, step: Step<'publish'>, state: RunState): Promise<Outcome> {
+  const { to, marts, copyTo } = step
+  const before = state.steps.slice(
+    0,
+    state.steps.findIndex(({ id }) => id === step.id),
+  )
+  const failed = before.find(({ kind, failure }) => (kind === 'dbt' || kind === 'validate') && failure !== null)
+  if (failed !== undefined) {
+    throw failure(
+      'PublishRefused',
+      `step ${failed.id} failed (${failed.failure?.type ?? ''}), so nothing was published in ${to}: readers keep the last good marts. ` +
+        `Mend what it says and start the run again; what may stay wrong gets \`severity: warn\` in the dbt project, or wider bounds`,
+    )
+  }
+  const checked = before.flatMap((earlier) => earlier.marts.map(({ mart, rows }) => [mart, rows] as const))
+  const activity = {
+    name: step.id,
+    summary: `${to} ← ${marts.map(({ mart }) => mart).join(', ')}`,
+    onRetry: (attempts: number) => state.update(step.id, { attempts }),
+  }
+  const { result: published, bytesBilled } = await onWarehouse(
+    plan,
+    plan.policies.publish,
+    activity,
+    ({ publishMarts }) =>
+      publishMarts({ plan: contextOf(plan), work: { to, marts, copyTo }, checkedRows: Object.fromEntries(checked) }),
+  )
+  state.update(step.id, { published, bytesBilled })
+  return 'succeeded'
 }
 
 function brokenChecks({ mart, checks }: MartReport): string {

@@ -111,9 +111,10 @@ class FakeDbt:
         self.started[unique_id] = now()
         self.say("NodeStart", {"node_info": self.node_info(unique_id, "started")})
 
-    def finish(self, unique_id, status="success", message="OK"):
+    def finish(self, unique_id, status="success", message="OK", response=None):
         self.results[unique_id] = status
         result = {**self.script["templates"]["NodeFinished"]["data"]["run_result"], "status": status, "message": message}
+        result["adapter_response"] = response or result["adapter_response"]
         self.say("NodeFinished", {"node_info": self.node_info(unique_id, status, now()), "run_result": result})
 
     def node(self, unique_id, *outcome):

@@ -25,7 +25,7 @@ export type Step =
   /** begin, rest, run_results, complete: a command that goes well. */
   | readonly ['sound']
   | readonly ['begin']
-  | readonly ['node', uniqueId: string, status?: string, message?: string]
+  | readonly ['node', uniqueId: string, status?: string, message?: string, adapterResponse?: object]
   | readonly ['start', uniqueId: string]
   | readonly ['finish', uniqueId: string, status?: string, message?: string]
   /** Does all it was asked for that is not done yet, with success. */
@@ -189,6 +189,7 @@ export async function attempt(fake: FakeDbt, name: string, options: DriveOptions
     earlier: await earlierAttempts(stepDir, digest, place),
     usual: NO_TIMES,
     marts: [],
+    estimate: null,
     outputDir: path.join(stepDir, name),
     runDir: path.dirname(stepDir),
     runLabel: 'test',

@@ -127,7 +127,14 @@ test('a file over its limit of rejects loads nothing, and its rejects are there 
   const report = await run(workspace, '--date', DAY)
   await worker.stop()
   expect(report.failure?.type).toBe('RejectsOverLimit')
-  expect(report.steps.map(({ state }) => state)).toEqual(['failed', 'skipped', 'skipped', 'skipped', 'succeeded'])
+  expect(report.steps.map(({ state }) => state)).toEqual([
+    'failed',
+    'skipped',
+    'skipped',
+    'skipped',
+    'skipped',
+    'succeeded',
+  ])
   const tables = await query(
     workspace,
     "select table_name from information_schema.tables where table_name = 'social_interactions'",
@@ -137,6 +144,37 @@ test('a file over its limit of rejects loads nothing, and its rejects are there 
   expect(rejects).toContainEqual({ code: 'too few fields', raw_text: 'only,three,fields' })
   const log = await query(workspace, 'select success, failure_type from analytics_dev.dbt_refresh_log')
   expect(log).toEqual([{ success: false, failure_type: 'RejectsOverLimit' }])
+})
+
+test('readers see the last good marts until new ones have passed their checks', async () => {
+  const workspace = await makeWorkspace()
+  const worker = await startWorkerProcess(workspace)
+  const file = path.join(workspace.root, 'pipelines/daily.yml')
+  const yaml = await readFile(file, 'utf8')
+  const users = async (from: Workspace | string, schema: string) =>
+    await queryCount(from, `select count(*) from ${schema}.mart_users`)
+  const copy = path.join(workspace.stateDir, 'published.duckdb')
+
+  await run(workspace, '--date', '2026-11-17')
+  await writeFile(file, yaml.replace('rows: { min: 1 }', 'rows: { min: 1000000 }'))
+  const failed = await run(workspace, '--date', DAY)
+  expect(failed.failure?.type).toBe('MartsFailed')
+  // The copy is for readers while a worker has the warehouse.
+  const first = await users(copy, 'analytics_dev_live')
+  await worker.stop()
+  expect(await users(workspace, 'analytics_dev_live')).toBe(first)
+  expect(await users(workspace, 'analytics_dev')).toBeGreaterThan(first)
+
+  await writeFile(file, yaml)
+  const secondWorker = await startWorkerProcess(workspace)
+  const good = await run(workspace, '--date', DAY)
+  await secondWorker.stop()
+  expect(good.outcome).toBe('succeeded')
+  const second = await users(workspace, 'analytics_dev')
+  expect(await users(workspace, 'analytics_dev_live')).toBe(second)
+  expect(await users(copy, 'analytics_dev_live')).toBe(second)
+  const manifest = await query(workspace, 'select mart, mart_rows, run_id from analytics_dev_live.millrace_published')
+  expect(manifest).toContainEqual({ mart: 'mart_users', mart_rows: second, run_id: good.runId })
 })
 
 test('a model that fails fails the run, and says which one and why', async () => {
@@ -176,7 +214,14 @@ test('a missing file of the day stops the run before anything is loaded', async 
   await worker.stop()
   expect(report.failure).toMatchObject({ type: 'FileMissing' })
   expect(report.failure?.message).toContain(`social_interactions-${DAY}.csv does not exist`)
-  expect(report.steps.map(({ state }) => state)).toEqual(['skipped', 'skipped', 'skipped', 'skipped', 'succeeded'])
+  expect(report.steps.map(({ state }) => state)).toEqual([
+    'skipped',
+    'skipped',
+    'skipped',
+    'skipped',
+    'skipped',
+    'succeeded',
+  ])
   const log = await query(workspace, 'select success, failure_type from analytics_dev.dbt_refresh_log')
   expect(log).toEqual([{ success: false, failure_type: 'FileMissing' }])
 })

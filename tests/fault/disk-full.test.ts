@@ -12,11 +12,11 @@ import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-18'
 
-/** A workspace whose warehouse lies on a disk of a few megabytes; undefined where one may not mount. */
+/** A workspace whose warehouse lies on a disk of a few dozen megabytes; undefined where one may not mount. */
 async function smallDisk(workspace: Workspace): Promise<string | undefined> {
   const folder = await mkdtemp(path.join(tmpdir(), 'millrace-disk-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  const { failed } = await execa('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { reject: false })
+  const { failed } = await execa('mount', ['-t', 'tmpfs', '-o', 'size=90m', 'tmpfs', folder], { reject: false })
   if (failed) return undefined
   onTestFinished(async () => void (await execa('umount', ['--lazy', folder], { reject: false })))
   await mkdir(workspace.stateDir, { recursive: true })
@@ -29,13 +29,13 @@ test('a load that finds the disk full loads nothing and says so; with room again
   if (disk === undefined) return skip('mounting a small disk needs root')
   const file = path.join(disk, 'warehouse.duckdb')
   const filler = path.join(disk, 'filler')
-  await writeFile(filler, Buffer.alloc(5_700_000))
+  await writeFile(filler, Buffer.alloc(80_000_000))
   const worker = await startWorkerProcess(workspace, { MILLRACE_DUCKDB_PATH: file })
 
   const full = await millrace(workspace, ['run', 'daily', '--date', DAY, '--only', 'ingest'])
   expect(full.code).toBe(1)
   expect(full.stdout).toMatch(
-    /DiskFull: no space left on the disk of .*warehouse\.duckdb; free some and start the run again/,
+    /DiskFull: the disk of .*warehouse\.duckdb has 9 MiB free, and this load needs 65 MiB there .* start the run again/,
   )
 
   await rm(filler)

@@ -88,6 +88,8 @@ export function createFakeProject({ tools }: { tools: readonly Tool[] }) {
 
   return {
     root,
+    /** What programs see here. */
+    environment,
     install,
     write,
     uninstall: (tool: Tool) => rmSync(join(path, tool)),

@@ -75,7 +75,7 @@ export async function withStream<T>(
 /** Everything that a load makes of the files. */
 export async function load(files: Files, change: Partial<IngestEntry>): Promise<Loaded> {
   return await withStream(files, change, async ({ stream, engine }) => {
-    const counts = await stream.rows((query) => `INSERT INTO accepted ${query}`)
+    const counts = await stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))
     const texts = stream.columns.map((name) => `${quoteName(name)}::VARCHAR AS ${quoteName(name)}`)
     const order = '_source_file, _source_record'
     const rows = await engine.rows(
@@ -83,7 +83,7 @@ export async function load(files: Files, change: Partial<IngestEntry>): Promise<
     )
     const columns = [...REJECT_COLUMNS.map((column) => column.join(' ')), '_source_file VARCHAR']
     await engine.run(`CREATE TABLE rejected (${columns.join(', ')})`)
-    await stream.rejects((query) => `INSERT INTO rejected ${query}`)
+    await stream.rejects((query) => engine.run(`INSERT INTO rejected ${query}`))
     const rejects = await engine.rows(`SELECT * FROM rejected ORDER BY ${order}`)
     return {
       counts,

@@ -7,5 +7,6 @@ export const QUICK_POLICIES: Policies = {
   ingest: quick(DEFAULT_POLICIES.ingest),
   dbt: quick(DEFAULT_POLICIES.dbt),
   validate: quick(DEFAULT_POLICIES.validate),
+  publish: quick(DEFAULT_POLICIES.publish),
   record: quick(DEFAULT_POLICIES.record),
 }

@@ -72,6 +72,9 @@ export const dbtReport: DbtReport = {
   total: 2,
   takenOver: 0,
   nodes: [],
+  bytesBilled: null,
+  bytesEstimated: null,
+  notEstimated: 0,
   marts: null,
 }
 
@@ -89,6 +92,7 @@ export const loadReport: LoadReport = {
   identicalFiles: [],
   rejectReasons: [],
   rejectsTable: 'raw.events__rejects',
+  bytesBilled: null,
   loadedAt: '2026-11-18T00:00:00.000Z',
   durationMs: 1,
 }
@@ -103,7 +107,8 @@ function succeeding(plan: Plan): Activities {
     ),
     dbtTest: async () => ({ ...dbtReport, command: 'test', counts: { pass: 2 } }),
     ...BAR_ACTIVITIES,
-    validateMarts: async () => [],
+    validateMarts: async () => ({ result: [], bytesBilled: null }),
+    publishMarts: async () => ({ result: { to: 'analytics', marts: [], copy: null }, bytesBilled: null }),
     recordRefresh: async () => undefined,
   }
   return activities as unknown as Activities // fromEntries forgets the names of the commands
@@ -114,7 +119,7 @@ const FAST = { heartbeatMs: 2_000, lostWorkerDelayMs: 100, retryDelayMs: 100 } a
 /** A plan of its own task queue, with short delays, and these steps. */
 export function planOf(name: string, steps: readonly PlannedStep[], change: Partial<Plan> = {}): Plan {
   const taskQueue = `${name}-${Math.random().toString(36).slice(2, 8)}`
-  const { ingest, dbt, validate, record } = DEFAULT_POLICIES
+  const { ingest, dbt, validate, publish, record } = DEFAULT_POLICIES
   return {
     pipeline: 'scripted',
     description: '',
@@ -124,11 +129,13 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
     dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
     steps,
+    bigquery: { stagingBucket: null, maxBytesBilled: null },
     timeoutMs: 60_000,
     policies: {
       ingest: { ...ingest, ...FAST },
       dbt: { ...dbt, ...FAST },
       validate: { ...validate, ...FAST },
+      publish: { ...publish, ...FAST },
       record: { ...record, ...FAST },
     },
     searchAttributes: true,

@@ -3,9 +3,9 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import path from 'node:path'
 import type { Workspace } from '../../src/platform/workspace.ts'
 
-/** Rows with numbers for counts (BIGINT as JavaScript numbers) and texts for everything else. */
-export async function query(workspace: Workspace, sql: string): Promise<Record<string, unknown>[]> {
-  const file = path.join(workspace.stateDir, 'warehouse.duckdb')
+/** Of the workspace's warehouse, or of another file: rows with numbers for counts (BIGINT as JavaScript numbers) and texts for everything else. */
+export async function query(from: Workspace | string, sql: string): Promise<Record<string, unknown>[]> {
+  const file = typeof from === 'string' ? from : path.join(from.stateDir, 'warehouse.duckdb')
   const instance = await DuckDBInstance.create(file, { access_mode: 'READ_ONLY' })
   const connection = await instance.connect()
   try {
@@ -34,7 +34,7 @@ export async function change(workspace: Workspace, sql: string): Promise<void> {
 }
 
 /** One number: `select count(*) from …`. */
-export async function queryCount(workspace: Workspace, sql: string): Promise<number> {
-  const [row] = await query(workspace, sql)
+export async function queryCount(from: Workspace | string, sql: string): Promise<number> {
+  const [row] = await query(from, sql)
   return Number(Object.values(row ?? {})[0])
 }

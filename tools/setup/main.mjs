@@ -7,8 +7,9 @@ import { Interrupted, SetupFailure } from './failure.mjs'
 import { handOver } from './hand-over.mjs'
 import { withLock } from './lock.mjs'
 import { nodePackages, projectNode } from './node-packages.mjs'
+import { parseOptions } from './options.mjs'
 import { createProgress } from './progress.mjs'
-import { pythonEnvironment } from './python.mjs'
+import { dbtEnvironment, pythonOnDemand } from './python.mjs'
 import { temporalServer } from './temporal.mjs'
 
 const PLATFORMS = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64']
@@ -29,22 +30,25 @@ const PLATFORMS = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64']
  *   phase: something else is being done now · detail: how far it is, shown on a terminal only
  */
 
-/** @param {string[]} args the command to run afterwards, or nothing */
+/** @param {string[]} args options of the set-up (options.mjs), then the command to run afterwards, or nothing */
 export async function main(args) {
   const root = fileURLToPath(new URL('../../', import.meta.url))
+  let command
   try {
-    await setUp(root)
+    const options = parseOptions(args)
+    command = options.command
+    await setUp(root, options)
   } catch (error) {
     process.exitCode = tell(error)
     return
   }
-  if (args.length === 0) return
-  const script = args[0] === 'test' ? ['tools/test.mjs', ...args.slice(1)] : ['bin/millrace.mjs', ...args]
+  if (command.length === 0) return
+  const script = command[0] === 'test' ? ['tools/test.mjs', ...command.slice(1)] : ['bin/millrace.mjs', ...command]
   handOver([projectNode(root), join(root, script[0]), ...script.slice(1)])
 }
 
-/** @param {string} root */
-async function setUp(root) {
+/** @param {string} root @param {import('./options.mjs').Options} options */
+async function setUp(root, options) {
   if (!PLATFORMS.includes(`${process.platform}-${process.arch}`)) {
     throw new SetupFailure(`Millrace runs on ${PLATFORMS.join(', ')}, this is ${process.platform}-${process.arch}`, [
       'Windows: run it inside WSL: wsl --install',
@@ -58,7 +62,8 @@ async function setUp(root) {
   // Tools are killed, not stopped: what they leave unfinished must lie where the next set-up clears it away.
   const env = { ...process.env, TMPDIR: scratch, GOTMPDIR: scratch }
   const project = { root, state, logs: join(state, 'logs'), env, signal: stop.signal }
-  const steps = [nodePackages(project), pythonEnvironment(project), temporalServer(project)]
+  const usual = [nodePackages(project), dbtEnvironment(project), temporalServer(project)]
+  const steps = chosenSteps(usual, pythonOnDemand(project), options)
   for (const signal of signals) process.on(signal, onSignal)
   try {
     if ((await missing(steps)).length === 0) return
@@ -77,6 +82,20 @@ async function setUp(root) {
   } finally {
     for (const signal of signals) process.off(signal, onSignal)
   }
+}
+
+/** @param {Step[]} usual @param {Step[]} onDemand @param {import('./options.mjs').Options} options */
+function chosenSteps(usual, onDemand, { wanted, only, unwanted }) {
+  const known = [...usual, ...onDemand]
+  for (const name of [...wanted, ...only, ...unwanted]) {
+    if (known.some((step) => step.name === name)) continue
+    throw new SetupFailure(`the set-up has no part ${name}`, [`it has ${known.map((step) => step.name).join(', ')}`])
+  }
+  if (only.length > 0) return known.filter(({ name }) => only.includes(name))
+  return [
+    ...usual.filter(({ name }) => !unwanted.includes(name)),
+    ...onDemand.filter(({ name }) => wanted.includes(name)),
+  ]
 }
 
 function clear(folder) {

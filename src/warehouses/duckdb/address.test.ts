@@ -1,5 +1,5 @@
 // Which file a dbt target means: the same one that dbt opens, under one name.
-import { mkdir, mkdtemp, realpath, rm, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -29,6 +29,20 @@ test('a file that is not there yet is known by one name, whichever link leads to
 
   expect(linked).toEqual(direct)
   expect(direct?.file).toBe(path.join(folder, 'real/deep/w.duckdb'))
+})
+
+test("the database's name is that of the path that is given, as in dbt, not of what a link leads to", async () => {
+  const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-address-')))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  await writeFile(path.join(folder, 'real.duckdb'), '')
+  await symlink(path.join(folder, 'real.duckdb'), path.join(folder, 'link.duckdb'))
+
+  expect(duckdbAddress(target('link.duckdb'), folder)).toMatchObject({
+    file: path.join(folder, 'real.duckdb'),
+    identity: `duckdb:${path.join(folder, 'real.duckdb')}`,
+    database: 'link',
+    schema: 'analytics',
+  })
 })
 
 test.each(['memory.duckdb', 'temp.duckdb', ':memory:', 'md:cloud'])('%s is refused', (given) => {

@@ -1,0 +1,33 @@
+// What a mart holds: rows, NULLs in its key columns, repeated keys.
+import { failure } from '../../pipeline/failure.ts'
+import { didYouMean } from '../../pipeline/near-match.ts'
+import type { MartCheck } from '../../pipeline/plan.ts'
+import type { MartMeasures } from '../warehouse.ts'
+import { countOf, relationSql, type Session } from './dialect.ts'
+
+export async function measureMart(session: Session, check: MartCheck): Promise<MartMeasures> {
+  const { schema, name } = check.relation
+  const found = await session.look(check.relation)
+  if (found === undefined) {
+    throw failure('MartUnknown', `${schema}.${name} does not exist in the warehouse; run the step that builds it first`)
+  }
+  const known = found.columns.map((column) => column.name)
+  const unknown = check.key.filter((column) => !known.includes(column))
+  if (unknown.length > 0) {
+    const names = unknown.map((column) => `'${column}'${didYouMean(column, known)}`).join(', ')
+    throw failure('MartUnknown', `${schema}.${name} has no column ${names}; correct \`key\` in the pipeline file`)
+  }
+  const relation = relationSql(session, check.relation)
+  const key = check.key.map((column) => session.dialect.name(column))
+  const nulls = key.map((column, index) => `count(*) - count(${column}) AS nulls_${index}`)
+  const [row] = await session.rows(`SELECT ${['count(*) AS mart_rows', ...nulls].join(', ')} FROM ${relation}`)
+  const rows = countOf(row?.['mart_rows'])
+  const distinct = check.unique
+    ? await session.rows(`SELECT count(*) AS n FROM (SELECT DISTINCT ${key.join(', ')} FROM ${relation}) AS keys`)
+    : []
+  return {
+    rows,
+    nulls: Object.fromEntries(check.key.map((column, index) => [column, countOf(row?.[`nulls_${index}`])])),
+    duplicates: check.unique ? rows - countOf(distinct[0]?.['n']) : null,
+  }
+}

@@ -1,0 +1,56 @@
+// Marts are measured where dbt built them.
+import { expect } from 'vitest'
+import { identifier } from '../../../src/pipeline/identifier.ts'
+import type { MartCheck } from '../../../src/pipeline/plan.ts'
+import { names, type WarehouseHarness, type PromiseOf } from '../harness.ts'
+
+function measure(warehouse: WarehouseHarness, part: Partial<MartCheck> = {}) {
+  const check: MartCheck = {
+    mart: identifier('logs'),
+    relation: { database: warehouse.database, schema: 'raw', name: 'logs' },
+    key: names('id', 'note'),
+    unique: true,
+    maxNullShare: 0,
+  }
+  return warehouse.use((opened) => opened.measureMart({ ...check, ...part }))
+}
+
+export function marts(promise: PromiseOf): void {
+  promise('is measured: rows, NULLs per key column, rows beyond the first of a key', async (warehouse) => {
+    await warehouse.commit(['1,a', '1,a', '1,a', '1,b', ',a', ',', ','])
+
+    // Seven rows, of which (1,a), (1,b), (NULL,a) and (NULL,NULL) are different.
+    expect(await measure(warehouse)).toEqual({ rows: 7, nulls: { id: 3, note: 2 }, duplicates: 3 })
+    expect(await measure(warehouse, { unique: false })).toMatchObject({ rows: 7, duplicates: null })
+  })
+
+  promise('that is empty is measured, too', async (warehouse) => {
+    await warehouse.commit([])
+
+    expect(await measure(warehouse)).toEqual({ rows: 0, nulls: { id: 0, note: 0 }, duplicates: 0 })
+  })
+
+  promise('that is a view is measured, too', async (warehouse) => {
+    await warehouse.commit(['1,a', '1,a'])
+    await warehouse.execute('CREATE VIEW raw.seen AS SELECT id, note FROM raw.logs')
+
+    const relation = { database: warehouse.database, schema: 'raw', name: 'seen' }
+    expect(await measure(warehouse, { relation })).toEqual({ rows: 2, nulls: { id: 0, note: 0 }, duplicates: 1 })
+  })
+
+  promise('that is not there is named', async (warehouse) => {
+    await expect(measure(warehouse)).rejects.toMatchObject({
+      type: 'MartUnknown',
+      message: 'raw.logs does not exist in the warehouse; run the step that builds it first',
+    })
+  })
+
+  promise('without a column of its key is told so', async (warehouse) => {
+    await warehouse.commit(['1,a'])
+
+    await expect(measure(warehouse, { key: names('id', 'notes') })).rejects.toMatchObject({
+      type: 'MartUnknown',
+      message: expect.stringContaining("raw.logs has no column 'notes'"),
+    })
+  })
+}
