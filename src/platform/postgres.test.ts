@@ -173,9 +173,13 @@ test('a pool knows the server processes of this process, of other pools, too, wh
 })
 
 describe('ways to connect', () => {
-  const first = (change: Partial<PostgresConnection>) => {
+  const first = async (change: Partial<PostgresConnection>) => {
     const other = openPostgresPool(connection(change), abort.signal)
-    return other.session((session) => session.rows('select 1 as one')).finally(() => other.close())
+    try {
+      return await other.session((session) => session.rows('select 1 as one'))
+    } finally {
+      await other.close()
+    }
   }
 
   test('the second is tried where the server has no TLS', async () => {

@@ -1,11 +1,10 @@
 // The contract on DuckDB: a file of its own for each test.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import { openDuckdb } from '../../src/warehouses/duckdb/warehouse.ts'
+import { duckdbRows, withDuckdbFile } from '../support/rows/duckdb.ts'
 import type { WarehouseSite } from './harness.ts'
-import { plainValue, type PlainKind, type PlainRow } from './plain.ts'
 import { warehouseContract } from './warehouse.contract.ts'
 
 warehouseContract({ name: 'DuckDB', makeSite, exceptions: {} })
@@ -16,15 +15,15 @@ async function makeSite(folder: string): Promise<WarehouseSite> {
   const copyTo = path.join(folder, 'for readers', 'published.duckdb')
   const schema = identifier('dev')
   const address = { kind: 'duckdb', label: file, schema, identity: file, concurrency: 1, file, database: 'w' } as const
-  const query = (sql: string) => withFile(file, 'READ_ONLY', (connection) => rows(connection, sql))
+  const query = (sql: string) => withDuckdbFile(file, 'READ_ONLY', (connection) => duckdbRows(connection, sql))
   return {
     database: 'w',
     copyTo,
     open: ({ engine }, access) => openDuckdb(address, engine, access),
     query,
-    read: (sql) => withFile(copyTo, 'READ_ONLY', (connection) => rows(connection, sql)),
+    read: (sql) => withDuckdbFile(copyTo, 'READ_ONLY', (connection) => duckdbRows(connection, sql)),
     execute: (...statements) =>
-      withFile(file, 'READ_WRITE', async (connection) => {
+      withDuckdbFile(file, 'READ_WRITE', async (connection) => {
         for (const sql of statements) await connection.run(sql)
       }),
     async tables(schema) {
@@ -35,7 +34,7 @@ async function makeSite(folder: string): Promise<WarehouseSite> {
       return found.map(({ name }) => String(name))
     },
     furnish: (schema, table) =>
-      withFile(file, 'READ_WRITE', async (connection) => {
+      withDuckdbFile(file, 'READ_WRITE', async (connection) => {
         await connection.run(`COMMENT ON TABLE ${schema}.${table} IS 'for the dashboard; it''s daily'`)
         await connection.run(`COMMENT ON COLUMN ${schema}.${table}.id IS 'whose'`)
       }),
@@ -47,47 +46,4 @@ async function makeSite(folder: string): Promise<WarehouseSite> {
       ),
     remove: () => Promise.resolve(),
   }
-}
-
-async function withFile<T>(
-  file: string,
-  mode: 'READ_ONLY' | 'READ_WRITE',
-  work: (connection: DuckDBConnection) => Promise<T>,
-): Promise<T> {
-  const instance = await DuckDBInstance.create(file, { access_mode: mode })
-  try {
-    const connection = await instance.connect()
-    try {
-      await connection.run("SET timezone = 'UTC'")
-      return await work(connection)
-    } finally {
-      connection.closeSync()
-    }
-  } finally {
-    instance.closeSync()
-  }
-}
-
-async function rows(connection: DuckDBConnection, sql: string): Promise<PlainRow[]> {
-  const columns = (await connection.runAndReadAll(`DESCRIBE ${sql}`)).getRowObjectsJS()
-  const kinds = new Map(columns.map((column) => [String(column['column_name']), kindOf(String(column['column_type']))]))
-  const texts = await connection.runAndReadAll(`SELECT COLUMNS(*)::VARCHAR FROM (${sql})`)
-  return texts
-    .getRowObjectsJS()
-    .map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([name, text]) => [
-          name,
-          plainValue(kinds.get(name) ?? 'text', typeof text === 'string' ? text : null),
-        ]),
-      ),
-    )
-}
-
-function kindOf(type: string): PlainKind {
-  if (/^(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)) return 'integer'
-  if (/^(FLOAT|DOUBLE)$/.test(type)) return 'float'
-  if (type.startsWith('DECIMAL')) return 'decimal'
-  if (type === 'BOOLEAN') return 'boolean'
-  return /^(DATE|TIME)/.test(type) ? 'time' : 'text'
 }

@@ -17,7 +17,7 @@ import type {
   WarehousePlace,
 } from '../../src/warehouses/warehouse.ts'
 import { contractOf, ingestEntry } from '../support/ingest-entry.ts'
-import type { PlainRow } from './plain.ts'
+import type { PlainRow } from '../support/rows/plain.ts'
 
 // Each file of a load is read by a thread of its own, which starts in half the time where its code is compiled already.
 process.env['NODE_COMPILE_CACHE'] ??= path.join(INSTALLATION.root, '.millrace', 'cache', 'compiled')

@@ -1,9 +1,9 @@
 // The contract on Postgres: a real server for this file, a database of its own for each test.
-import { Client, types } from 'pg'
+import { Client } from 'pg'
 import { openPostgres } from '../../src/warehouses/postgres/warehouse.ts'
 import { usePostgres } from '../support/postgres-server.ts'
+import { postgresRows } from '../support/rows/postgres.ts'
 import type { WarehouseSite } from './harness.ts'
-import { plainValue, type PlainKind, type PlainRow } from './plain.ts'
 import { warehouseContract } from './warehouse.contract.ts'
 
 const postgres = usePostgres()
@@ -23,7 +23,7 @@ async function makeSite(): Promise<WarehouseSite> {
   }
   const client = new Client({ ...database, database: database.dbname, options: '-c timezone=UTC' })
   await client.connect()
-  const query = (sql: string) => rows(client, sql)
+  const query = (sql: string) => postgresRows(client, sql)
   const readers = `readers_of_${database.dbname}`
   return {
     database: database.dbname,
@@ -57,32 +57,4 @@ async function makeSite(): Promise<WarehouseSite> {
       ),
     remove: () => client.end(),
   }
-}
-
-const KINDS: Readonly<Record<number, PlainKind>> = {
-  [types.builtins.INT2]: 'integer',
-  [types.builtins.INT4]: 'integer',
-  [types.builtins.INT8]: 'integer',
-  [types.builtins.FLOAT4]: 'float',
-  [types.builtins.FLOAT8]: 'float',
-  [types.builtins.NUMERIC]: 'decimal',
-  [types.builtins.BOOL]: 'boolean',
-  [types.builtins.DATE]: 'time',
-  [types.builtins.TIME]: 'time',
-  [types.builtins.TIMESTAMP]: 'time',
-  [types.builtins.TIMESTAMPTZ]: 'time',
-}
-
-/** Values as the server writes them. */
-async function rows(client: Client, text: string): Promise<PlainRow[]> {
-  const asText = { getTypeParser: () => String }
-  const result = await client.query<(string | null)[]>({ text, rowMode: 'array', types: asText })
-  return result.rows.map((row) =>
-    Object.fromEntries(
-      result.fields.map(({ name, dataTypeID }, index) => [
-        name,
-        plainValue(KINDS[dataTypeID] ?? 'text', row[index] ?? null),
-      ]),
-    ),
-  )
 }

@@ -10,9 +10,9 @@ export interface LoadSite {
   readonly kind: LoadRequest['kind']
   readonly output: ProfileOutput
   /** Counts are numbers, all else is text or null. */
-  query(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>
+  readonly query: (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
   /** Tables of the schema `raw`, and temporary ones. */
-  tables(): Promise<readonly string[]>
+  readonly tables: () => Promise<readonly string[]>
 }
 
 export function duckdbSite(root: string): LoadSite {

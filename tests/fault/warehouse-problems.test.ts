@@ -165,7 +165,7 @@ describe('BigQuery', () => {
     expect(await problemOf(bigqueryOutput({ apiEndpoint, project: 'shop' }))).toEqual({
       type: 'WarehouseUnreachable',
       message: expect.stringMatching(
-        /^BigQuery \(shop\.analytics\) does not answer: .*ECONNREFUSED.*\. Check the network and api_endpoint \(http:\S+\)$/,
+        /^BigQuery \(shop\.analytics\) does not answer: .*ECONNREFUSED.*\. Check the network and api_endpoint \(http:\S+\), then start the run again$/,
       ),
     })
   })
@@ -210,7 +210,8 @@ describe('BigQuery', () => {
         type: 'WarehouseAuth',
         message:
           `BigQuery (shop.analytics) refused: ${said}. ` +
-          'Grant the account of this target roles/bigquery.dataViewer on dataset analytics (infra/ does)',
+          'Grant it (infra/ does): bq query --use_legacy_sql=false ' +
+          String.raw`"GRANT \`roles/bigquery.dataViewer\` ON SCHEMA \`shop\`.analytics TO 'user:<the account of this target>'"`,
       })
     })
 

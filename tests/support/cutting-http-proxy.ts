@@ -145,7 +145,6 @@ export async function startCuttingHttpProxy(apiEndpoint: string): Promise<Cuttin
   })
   async function handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = Buffer.concat(await Array.fromAsync<Buffer>(message))
-    if (process.env['DBG']) console.error(performance.now(), message.method, message.url, away)
     if (away) return void response.destroy()
     const url = new URL(message.url ?? '/', apiEndpoint)
     const asked = { message, body, url, route: routeOf(message.method ?? '', url) }

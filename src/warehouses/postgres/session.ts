@@ -4,8 +4,7 @@ import type { FoundRelation, Session } from '../sql/dialect.ts'
 import { POSTGRES_DIALECT } from './dialect.ts'
 
 export function postgresSession(connection: PostgresSession, database: string): Session {
-  const { name } = POSTGRES_DIALECT
-  const session: Session = {
+  return {
     dialect: POSTGRES_DIALECT,
     run: (sql, values) => connection.run(numbered(sql), values),
     rows: (sql, values) => connection.rows(numbered(sql), values),
@@ -26,10 +25,9 @@ export function postgresSession(connection: PostgresSession, database: string): 
     async ensureSchema(schema) {
       // Asked for first: who may not create schemas may well use one.
       const [found] = await connection.rows('SELECT 1 FROM pg_namespace WHERE nspname = $1::name', [schema])
-      if (found === undefined) await connection.run(`CREATE SCHEMA IF NOT EXISTS ${name(schema)}`)
+      if (found === undefined) await connection.run(`CREATE SCHEMA IF NOT EXISTS ${POSTGRES_DIALECT.name(schema)}`)
     },
   }
-  return session
 }
 
 /** Names are cast to Postgres's own type for them, which cuts a long one as it does when the table is made. */

@@ -420,7 +420,7 @@ describe('leftovers', () => {
   async function leave(
     applicationName: string,
     sql: string,
-  ): Promise<{ readonly gone: Promise<string>; end(): Promise<void> }> {
+  ): Promise<{ readonly gone: Promise<string>; readonly end: () => Promise<void> }> {
     const client = new Client({ ...pg.database, database: pg.database.dbname, application_name: applicationName })
     client.on('error', () => undefined)
     await client.connect()

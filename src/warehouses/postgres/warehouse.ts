@@ -116,7 +116,8 @@ export async function openPostgres(
       ),
     recordRefresh: (table, row) => writing(tableText(table), ({ session }) => recordRefresh(session, table, row)),
     readRefreshLog: (table, range) => looking((session) => readRefreshLog(session, table, range)),
-    endLeftovers: (left) => guarded(() => pool.session((connection) => endLeftovers(connection, left, pool.isOurs))),
+    endLeftovers: (left) =>
+      guarded(() => pool.session((connection) => endLeftovers(connection, left, (pid) => pool.isOurs(pid)))),
     estimateBytes: () => Promise.resolve(null),
     bytesBilled: () => null,
     close: () => guarded(() => pool.close()),

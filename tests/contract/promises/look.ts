@@ -1,7 +1,7 @@
 // What is in the raw table and its ledger, past the adapter's code.
 import type { CurrentLoad } from '../../../src/warehouses/warehouse.ts'
 import { RAW, type WarehouseHarness } from '../harness.ts'
-import type { PlainValue } from '../plain.ts'
+import type { PlainValue } from '../../support/rows/plain.ts'
 
 type Looked = Pick<WarehouseHarness, 'query' | 'tables'>
 

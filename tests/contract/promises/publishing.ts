@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { identifier } from '../../../src/pipeline/identifier.ts'
 import type { Publication } from '../../../src/warehouses/warehouse.ts'
 import type { PromiseOf, WarehouseHarness } from '../harness.ts'
-import type { PlainRow } from '../plain.ts'
+import type { PlainRow } from '../../support/rows/plain.ts'
 import { lists } from './look.ts'
 
 const LIVE = identifier('live')

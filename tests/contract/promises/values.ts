@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { expect } from 'vitest'
 import { columnTypeText, parseColumnType } from '../../../src/pipeline/column-type.ts'
 import type { PromiseOf, WarehouseHarness } from '../harness.ts'
-import type { PlainValue } from '../plain.ts'
+import type { PlainValue } from '../../support/rows/plain.ts'
 import { lists } from './look.ts'
 
 /** Type, text in the file, and the value; without one, it is the text. */
