@@ -14,7 +14,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars)\\.ts$)',
+          '^src/(workflows/|pipeline/(failure|identifier|alert-state|refresh-counts|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars)\\.ts$)',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -40,7 +40,7 @@ export default {
       name: 'parts-do-not-reach-up',
       comment: 'ingest, dbt, sources and warehouses are used by activities, never the other way round.',
       severity: 'error',
-      from: from('^src/(ingest|dbt|sources|warehouses|pipeline|platform)/', '\\.test\\.ts$'),
+      from: from('^src/(alerts|ingest|dbt|sources|warehouses|pipeline|platform)/', '\\.test\\.ts$'),
       to: { path: '^src/(activities|workflows|cli|schedules|temporal|worker|client)' },
     },
     {
@@ -66,6 +66,12 @@ export default {
       severity: 'error',
       from: from('^src/', '^src/platform/bigquery/'),
       to: { path: '(@google-cloud/|google-auth-library)' },
+    },
+    {
+      name: 'one-owner-of-smtp',
+      severity: 'error',
+      from: from('^src/', '^src/alerts/email\\.ts$'),
+      to: { path: 'node_modules/(@types/)?nodemailer/' },
     },
     {
       name: 'one-owner-of-subprocesses',

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
+import { alertsTestCommand, type AlertsTestFlags } from './cli/alerts.ts'
 import { openCli } from './cli/cli.ts'
 import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
@@ -207,6 +208,16 @@ for (const [verb, description, work] of [
     .argument('<id>', 'as `schedules list` shows it')
     .action((id: string) => finish(work(openCli(), id)))
 }
+
+program
+  .command('alerts')
+  .description('who is told when runs fail, recover, take long or do not come')
+  .command('test')
+  .description('send a test message on each channel of a pipeline, from the worker, and say what came of it')
+  .argument('<pipeline>', 'one with `alerts`')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--json', 'what came of it as JSON', false)
+  .action((pipeline: string, flags: AlertsTestFlags) => finish(alertsTestCommand(openCli(), pipeline, flags)))
 
 /** Of an option that may be given several times. */
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -11,7 +11,7 @@ import type { Environment } from './platform/environment.ts'
 import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
 import { clearAbandonedScratch } from './platform/scratch.ts'
 import { INSTALLATION, type Workspace } from './platform/workspace.ts'
-import { connectWorker, type ServerAddress } from './temporal/connect.ts'
+import { connectWorker, runLink, type ServerAddress } from './temporal/connect.ts'
 import { warehouseAddress } from './warehouses/open.ts'
 import type { WarehouseAddress } from './warehouses/warehouse.ts'
 
@@ -78,7 +78,13 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     return taskQueue
   }
 
-  const activities = createActivities({ workspace, python: INSTALLATION.python, searchAttributes, serveWarehouse })
+  const activities = createActivities({
+    workspace,
+    python: INSTALLATION.python,
+    searchAttributes,
+    serveWarehouse,
+    runLink: (workflowId, runId) => runLink(server, workflowId, runId),
+  })
 
   const run = (worker: Worker) => {
     const ended = worker.run()

@@ -12,6 +12,8 @@ export interface ActivityDeps {
   readonly searchAttributes: boolean
   /** Makes sure that a worker of this process serves the warehouse's task queue, and returns the queue's name. */
   readonly serveWarehouse: (address: WarehouseAddress) => Promise<string>
+  /** A run's page in Temporal's UI, for alerts; left out where nobody said where that is. */
+  readonly runLink?: (workflowId: string, runId: string) => string | undefined
 }
 
 /** Fails with ProfileInvalid when the profile means another warehouse now than when the run was planned. */

@@ -4,6 +4,7 @@ import { DBT_ACTIVITIES } from '../pipeline/dbt-command.ts'
 import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
 import { redactor } from '../platform/redaction.ts'
+import { createReadAlerts, createSendEmail, createSendSlack } from './alerts.ts'
 import type { ActivityDeps } from './context.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
@@ -14,6 +15,7 @@ import { createPublishMarts } from './publish-marts.ts'
 import { createRecordRefresh } from './record-refresh.ts'
 import { createRunDbt } from './run-dbt.ts'
 import { createValidateMarts } from './validate-marts.ts'
+import { createWatchPipelines } from './watch-pipelines.ts'
 
 export type Activities = ReturnType<typeof createActivities>
 
@@ -27,6 +29,10 @@ export function createActivities(deps: ActivityDeps) {
     validateMarts: logged(deps, typed(createValidateMarts(deps)), MARTS_STORY),
     publishMarts: logged(deps, typed(createPublishMarts(deps)), PUBLISH_STORY),
     recordRefresh: typed(createRecordRefresh(deps)),
+    readAlerts: typed(createReadAlerts(deps)),
+    sendEmail: typed(createSendEmail(deps)),
+    sendSlack: typed(createSendSlack(deps)),
+    watchPipelines: typed(createWatchPipelines(deps)),
   }
 }
 

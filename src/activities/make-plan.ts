@@ -8,6 +8,7 @@ import { packagesState } from '../dbt/packages/state.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
 import { resolveContract } from '../ingest/contract.ts'
+import { planAlerts } from '../pipeline/alerts.ts'
 import { parseByteSize } from '../pipeline/byte-size.ts'
 import { durationMs } from '../pipeline/duration.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
@@ -71,6 +72,7 @@ export async function makePlan(
   )
   await ensureInstalled(dbt, place.outputDir, abort)
   const manifest = await loadManifest(place.workspace, dbt, target, place.outputDir, abort)
+  const alerts = planAlerts(definition.alerts)
   const steps = resolved.steps.map((chosen) => planStep(chosen, resolved, manifest, target.target))
   return {
     plan: {
@@ -89,6 +91,7 @@ export async function makePlan(
       },
       steps,
       ...(definition.refresh_log === undefined ? {} : { refreshLog: definition.refresh_log }),
+      ...(alerts === undefined ? {} : { alerts }),
       bigquery: {
         stagingBucket: definition.bigquery.staging_bucket ?? null,
         maxBytesBilled: definition.bigquery.max_bytes_billed

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { describeFailure } from '../pipeline/failure.ts'
 import type { Identifier } from '../pipeline/identifier.ts'
+import { refreshCounts } from '../pipeline/refresh-counts.ts'
 import type { RunReport } from '../pipeline/report.ts'
 import { writeFileAtomically } from '../platform/files.ts'
 import { REPORT_FILE } from '../platform/run-folders.ts'
@@ -54,24 +55,18 @@ function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): strin
 
 /** The row as asked for: models that dbt built for it (those of a run that it took over included), rows that the loads inserted, and a sentence. */
 export function refreshRow(report: RunReport): RefreshRow {
-  const loads = report.steps.flatMap((step) => step.loads.flatMap((load) => load.report ?? []))
-  const marts = report.steps.flatMap((step) => step.marts)
-  const valid = marts.filter(({ verdict }) => verdict !== 'FAILED').length
-  const validated = marts.length > 0 ? `${valid}/${marts.length} marts validated` : 'no marts validated'
-  const loaded = loads.filter(({ status }) => status === 'loaded')
+  const { models, rows, marts } = refreshCounts(report)
   return {
     refreshId: `${report.workflowId}/${report.runId}`,
     runDate: report.startedAt,
     success: report.outcome === 'succeeded' || report.outcome === 'warned',
-    modelsUpdated: report.steps
-      .filter(({ dbt }) => dbt?.command === 'run' || dbt?.command === 'build')
-      .reduce((sum, { dbt }) => sum + (dbt?.counts['success'] ?? 0), 0),
-    rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
+    modelsUpdated: models,
+    rowsInserted: rows,
     executionTimeSeconds: report.durationMs / 1000,
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${report.pipeline} refresh - ${validated}${partOf(report)}` +
+      `${report.pipeline} refresh - ${marts}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }

@@ -12,7 +12,7 @@ const ID_WIDTH = 22
 
 export async function applyCommand(cli: Cli): Promise<number> {
   return await connectedTo(cli, async ({ client }) => {
-    const desired = await desiredSchedules(cli.workspace)
+    const desired = await desiredSchedules(cli.workspace, cli.environment.taskQueue)
     const applied = await applySchedules(client, desired, cli.environment.taskQueue)
     say(...(applied.length === 0 ? ['no pipeline has schedules'] : appliedLines(applied)))
   })

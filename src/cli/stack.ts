@@ -42,7 +42,7 @@ export async function startCommand(cli: Cli): Promise<number> {
   return await withServer(cli, async (connected, devServer) => {
     const worker = await openWorker(cli, connected, workerLog(cli))
     try {
-      const desired = await desiredSchedules(cli.workspace)
+      const desired = await desiredSchedules(cli.workspace, cli.environment.taskQueue)
       const applied = await applySchedules(connected.client, desired, cli.environment.taskQueue)
       const { server } = connected
       say(
@@ -118,7 +118,8 @@ export async function demoCommand(
 
 /** Another terminal may run on this demo's server and worker: they stay up until its run is over. */
 async function untilOthersEnd({ client }: ConnectedClient, taskQueue: string, abort: AbortSignal): Promise<void> {
-  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running'`
+  // An alert workflow lives for as long as something is wrong.
+  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running' AND WorkflowType != 'alert'`
   for (let told = false; !abort.aborted && (await client.workflow.count(query)).count > 0; told = true) {
     if (!told) sayError('another run is under way on this server: waiting for it (Ctrl+C ends both)')
     await pause(500)

@@ -1,11 +1,12 @@
 // What a pipeline file's schema alone cannot say: names that must agree with each other.
 import { z } from 'zod'
+import { alertProblems } from './alerts.ts'
 import { resolveDate } from './logical-date.ts'
 import { didYouMean } from './near-match.ts'
 import { entryId, placeholders } from './request.ts'
 
 /** Workflow types that Millrace itself exports; a pipeline of that name would never be run as one. */
-const RESERVED_NAMES = new Set(['lease', 'alert'])
+const RESERVED_NAMES = new Set(['lease', 'backfill', 'alert', 'watch'])
 
 /** Steps of the run itself. */
 const RESERVED_STEP_NAMES = new Set(['record'])
@@ -57,7 +58,7 @@ const partsSchema = z
 /** Everything that does not agree, each with the path of the node to blame. Takes the file as YAML reads it. */
 export function crossChecks(content: unknown, expectedName: string): { path: PropertyKey[]; message: string }[] {
   const { name, params: declared, steps, schedules } = partsSchema.parse(content)
-  const found: { path: PropertyKey[]; message: string }[] = []
+  const found: { path: PropertyKey[]; message: string }[] = alertProblems(content)
   if (name !== null && name !== expectedName) {
     found.push({ path: ['name'], message: `name '${name}' must be the file's own, '${expectedName}'` })
   }

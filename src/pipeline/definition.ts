@@ -1,5 +1,6 @@
 // What a pipeline file may say (zod), as written. load.ts turns a file into this; schema/pipeline.schema.json is made from it.
 import { z } from 'zod'
+import { alerts } from './alerts.ts'
 import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { dbtStep } from './dbt-step.ts'
@@ -246,6 +247,7 @@ export const pipelineSchema = z
       .prefault({})
       .describe('Where the target is a BigQuery one'),
     timeout: duration.default('1h').describe('Of the whole run'),
+    alerts: alerts.optional(),
     schedules: z.record(name, schedule).default({}),
   })
   .meta({ title: 'Millrace pipeline', description: 'One pipeline: files → warehouse → dbt → checked marts' })

@@ -44,6 +44,8 @@ const FAILURES = {
   MartUnknown: 'final',
   MartsFailed: 'final',
   PublishRefused: 'final',
+  AlertRefused: 'final',
+  AlertNotDelivered: 'retry',
   RunTimedOut: 'final',
   RunCancelled: 'final',
   ServerUnreachable: 'final',

@@ -1,4 +1,5 @@
 // The plan: the frozen, resolved pipeline of one run. Made once, by the run's first activity; small enough for a history.
+import type { PlannedAlerts } from './alert-state.ts'
 import type { ColumnType } from './column-type.ts'
 import type { DbtCommand } from './dbt-command.ts'
 import type { Dialect } from './dialect.ts'
@@ -35,6 +36,7 @@ export interface Plan {
   readonly dbt: DbtProject
   readonly steps: readonly PlannedStep[]
   readonly refreshLog?: Identifier
+  readonly alerts?: PlannedAlerts
   readonly bigquery: BigquerySettings
   readonly timeoutMs: number
   readonly policies: Policies

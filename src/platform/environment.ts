@@ -52,6 +52,37 @@ export function environmentVariable(name: string): string | undefined {
   return process.env[name]
 }
 
+/** How alerts leave: as given, nothing checked. It holds secrets; read it in activities only, and hand it no further. */
+export interface AlertEnvironment {
+  readonly smtpUrl: string | undefined
+  readonly smtpHost: string | undefined
+  readonly smtpPort: string | undefined
+  readonly smtpUser: string | undefined
+  readonly smtpPassword: string | undefined
+  readonly smtpFrom: string | undefined
+  /** `required` (the default) or `optional`. */
+  readonly smtpTls: string | undefined
+  readonly slackWebhookUrl: string | undefined
+  readonly slackToken: string | undefined
+  readonly slackApiUrl: string | undefined
+}
+
+export function readAlertEnvironment(): AlertEnvironment {
+  const read = (name: string) => process.env[`MILLRACE_${name}`] || undefined
+  return {
+    smtpUrl: read('SMTP_URL'),
+    smtpHost: read('SMTP_HOST'),
+    smtpPort: read('SMTP_PORT'),
+    smtpUser: read('SMTP_USER'),
+    smtpPassword: read('SMTP_PASSWORD'),
+    smtpFrom: read('SMTP_FROM'),
+    smtpTls: read('SMTP_TLS'),
+    slackWebhookUrl: read('SLACK_WEBHOOK_URL'),
+    slackToken: read('SLACK_TOKEN'),
+    slackApiUrl: read('SLACK_API_URL'),
+  }
+}
+
 /** Values of the variables that dbt treats as secrets, by their name. */
 export function secretVariables(): string[] {
   return Object.entries(process.env).flatMap(([name, value]) =>

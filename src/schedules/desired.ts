@@ -25,10 +25,12 @@ export interface DesiredSchedule {
 }
 
 /** All schedules of a workspace. Fails when a pipeline file is wrong: half a wanted state would remove the other half. */
-export async function desiredSchedules(workspace: Workspace): Promise<DesiredSchedule[]> {
+export async function desiredSchedules(workspace: Workspace, taskQueue: string): Promise<DesiredSchedule[]> {
   const desired: DesiredSchedule[] = []
+  let watched = false
   for (const pipeline of await listPipelines(workspace.pipelinesDir)) {
     const definition = await loadPipeline(workspace.pipelinesDir, pipeline)
+    watched ||= definition.alerts?.on.includes('stale') === true
     const location = profileLocation(definition, workspace.root)
     for (const [name, { cron, target, catchup, params, paused }] of Object.entries(definition.schedules)) {
       const obstacle = await readProfileTarget(location, target)
@@ -46,7 +48,22 @@ export async function desiredSchedules(workspace: Workspace): Promise<DesiredSch
       })
     }
   }
-  return desired
+  return watched ? [...desired, watchSchedule(taskQueue)] : desired
+}
+
+/** Looks every ten minutes whether a pipeline is stale; only where one asks for it. */
+function watchSchedule(taskQueue: string): DesiredSchedule {
+  return {
+    id: `${taskQueue}.watch`,
+    pipeline: 'watch',
+    target: 'all pipelines',
+    cron: '*/10 * * * *',
+    // Nothing is gained by looking twice.
+    catchupMs: 60_000,
+    request: {},
+    paused: false,
+    obstacle: undefined,
+  }
 }
 
 /** Notes of a pause that is ours to lift begin so; a person's pause stays. */

@@ -71,10 +71,10 @@ function unreachable(server: ServerAddress, error: unknown) {
   )
 }
 
-/** The run's page in the web UI. */
-export function runLink(server: ServerAddress, workflowId: string): string | undefined {
+/** The run's page in the web UI: of the newest with that id, where none is named. */
+export function runLink(server: ServerAddress, workflowId: string, runId?: string): string | undefined {
   if (server.uiUrl === undefined) return undefined
-  const parts = ['namespaces', server.namespace, 'workflows', workflowId]
+  const parts = ['namespaces', server.namespace, 'workflows', workflowId, ...(runId === undefined ? [] : [runId])]
   return [server.uiUrl.replace(/\/$/, ''), ...parts.map(encodeURIComponent)].join('/')
 }
 

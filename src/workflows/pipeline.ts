@@ -19,6 +19,7 @@ import { showNodes, type ShownNodes } from './node-bars.ts'
 import { closeReport, record } from './record.ts'
 import { openRunState, type RunState } from './run-state.ts'
 import { runStep } from './steps.ts'
+import { tellEnd, watchSlowness } from './tell-alerts.ts'
 
 /**
  * Runs the pipeline that the workflow type names. Resolves to the report of a run that succeeded or warned; fails with
@@ -39,13 +40,18 @@ export default async function pipeline(request: RunRequest = {}): Promise<RunRep
     const nodes = showNodes(frozen, state)
     showOutcome(frozen, 'running')
     if (frozen.obstacle) throw failure(frozen.obstacle.type, frozen.obstacle.message)
-    await withinTimeLimit(frozen, () => runSteps(frozen, state, nodes))
+    const slowness = watchSlowness(frozen, state, startedAtMs)
+    try {
+      await withinTimeLimit(frozen, () => runSteps(frozen, state, nodes))
+    } finally {
+      await slowness.stop()
+    }
   } catch (error) {
     ended = error
   }
 
   const report = closeReport(plan, request, state, startedAtMs, ended)
-  return await CancellationScope.nonCancellable(() => finish(plan, state, report))
+  return await CancellationScope.nonCancellable(() => finish(plan, request, state, report))
 }
 
 /** The schedule's time where there is one, else when the run was started: the same on every attempt and replay. */
@@ -127,7 +133,7 @@ async function withinTimeLimit(plan: Plan, work: () => Promise<void>): Promise<v
 }
 
 /** Records the run, then ends the workflow the way the run ended. */
-async function finish(plan: Plan | null, state: RunState, report: RunReport): Promise<RunReport> {
+async function finish(plan: Plan | null, request: RunRequest, state: RunState, report: RunReport): Promise<RunReport> {
   const recordFailure = await record(plan, state, report)
   const final: RunReport = {
     ...report,
@@ -136,6 +142,7 @@ async function finish(plan: Plan | null, state: RunState, report: RunReport): Pr
     failure: report.failure ?? recordFailure,
   }
   if (plan !== null) showOutcome(plan, final.outcome)
+  await tellEnd(plan, request, final)
   state.end(final)
   if (final.outcome === 'cancelled') throw new CancelledFailure('the run was cancelled')
   if (final.failure !== null) throw withoutStack(failure(final.failure.type, final.failure.message, [final]))

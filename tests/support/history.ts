@@ -38,3 +38,9 @@ export async function barsOf(handle: WorkflowHandle): Promise<{ bars: Bar[]; ref
   }
   return { bars: [...bars.values()], refusedTasks }
 }
+
+/** All that a history holds, payloads decoded: to look for what must not stand there. */
+export async function historyText(handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<string> {
+  const text = JSON.stringify(await handle.fetchHistory())
+  return text.replaceAll(/"data":"([\w+/=]*)"/g, (_all, data: string) => Buffer.from(data, 'base64').toString('utf8'))
+}

@@ -18,6 +18,8 @@ Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownS
 export interface Scripted {
   readonly handle: WorkflowHandle
   readonly client: Client
+  /** One more run of the same plan, on the same worker. */
+  again(): Promise<Scripted>
   /** Waits for the end, however it is: the report, and the error's type and message if the run failed. */
   end(): Promise<{ readonly report: RunReport; readonly status: string; readonly failureType: string | undefined }>
 }
@@ -43,10 +45,16 @@ export async function runScripted(plan: Plan, activities: Partial<Activities>): 
     await connection.close()
     await client.connection.close()
   })
-  const handle = await client.workflow.start(plan.pipeline, { taskQueue, workflowId: taskQueue, args: [{}] })
+  return await startScripted(client, plan, taskQueue)
+}
+
+async function startScripted(client: Client, plan: Plan, workflowId: string): Promise<Scripted> {
+  const { taskQueue } = plan.warehouse
+  const handle = await client.workflow.start(plan.pipeline, { taskQueue, workflowId, args: [{}] })
   return {
     handle,
     client,
+    again: () => startScripted(client, plan, `${workflowId}+`),
     async end() {
       const failed = await handle.result().then(
         () => undefined,
@@ -110,6 +118,7 @@ function succeeding(plan: Plan): Activities {
     validateMarts: async () => ({ result: [], bytesBilled: null }),
     publishMarts: async () => ({ result: { to: 'analytics', marts: [], copy: null }, bytesBilled: null }),
     recordRefresh: async () => undefined,
+    readAlerts: async () => ({ alerts: plan.alerts ?? null, target: plan.target }),
   }
   return activities as unknown as Activities // fromEntries forgets the names of the commands
 }
