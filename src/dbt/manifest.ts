@@ -63,7 +63,11 @@ const nodeSchema = z.object({
   database: z.string().nullish(),
   schema: z.string().nullish(),
   alias: z.string().nullish(),
-  config: z.looseObject({ materialized: z.string().nullish(), where: z.unknown().optional(), severity: z.unknown().optional() }),
+  config: z.looseObject({
+    materialized: z.string().nullish(),
+    where: z.unknown().optional(),
+    severity: z.unknown().optional(),
+  }),
   test_metadata: z.looseObject({ name: z.string(), kwargs: z.record(z.string(), z.unknown()).default({}) }).nullish(),
   attached_node: z.string().nullish(),
   column_name: z.string().nullish(),
@@ -131,7 +135,7 @@ export function readManifest(text: string): Omit<Manifest, 'digest'> {
 /** Of a test that holds for all rows and fails the run; others promise less. */
 function testOf({ test_metadata, attached_node, column_name, config }: z.output<typeof nodeSchema>) {
   const isWeak = (config.where ?? null) !== null || /^warn$/i.test(String(config.severity ?? 'error'))
-  if (test_metadata == null || attached_node == null || isWeak) return {}
+  if (!test_metadata || !attached_node || isWeak) return {}
   const combination = test_metadata.kwargs['combination_of_columns'] ?? test_metadata.kwargs['columns']
   const given = Array.isArray(combination) ? combination : [column_name]
   const columns = given.filter((name) => typeof name === 'string')

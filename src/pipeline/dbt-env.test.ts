@@ -7,9 +7,24 @@ test.each(['RUN_DATE', '_DAY', 'DBTX', 'REGION2'])('%s may be set', (name) => {
 })
 
 test.each([
-  ...['PATH', 'HOME', 'BASH_ENV', 'PYTHONPATH', 'PYTHONUNBUFFERED', 'LD_PRELOAD', 'DYLD_INSERT_LIBRARIES'],
-  ...['DBT_ENV_SECRET_TOKEN', 'DBT_TARGET', 'DBT_ENV_CUSTOM_ENV_MILLRACE_RUN', 'PGPASSWORD', 'HTTPS_PROXY'],
-  ...['GOOGLE_APPLICATION_CREDENTIALS', 'run_date', 'RUN-DATE', '1DAY', '', 'A=B'],
+  'PATH',
+  'HOME',
+  'BASH_ENV',
+  'PYTHONPATH',
+  'PYTHONUNBUFFERED',
+  'LD_PRELOAD',
+  'DYLD_INSERT_LIBRARIES',
+  'DBT_ENV_SECRET_TOKEN',
+  'DBT_TARGET',
+  'DBT_ENV_CUSTOM_ENV_MILLRACE_RUN',
+  'PGPASSWORD',
+  'HTTPS_PROXY',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'run_date',
+  'RUN-DATE',
+  '1DAY',
+  '',
+  'A=B',
 ])("'%s' may not", (name) => {
   expect(dbtEnv.safeParse({ [name]: 'x' }).success).toBe(false)
 })

@@ -118,7 +118,7 @@ function keyOf({ uniqueId }: ManifestNode, { nodes }: Manifest): Key | undefined
     test?.of === uniqueId && test.columns.length > 0 && test.columns.every(isIdentifier) ? [test] : [],
   )
   const unique = tests.find(({ kind }) => kind === 'unique')
-  const combined = tests.find(({ kind }) => /^unique_combination/.test(kind))
+  const combined = tests.find(({ kind }) => kind.startsWith('unique_combination'))
   const filled = tests.find(({ kind }) => kind === 'not_null')
   const found = unique ?? combined ?? filled
   return found === undefined ? undefined : { columns: found.columns, unique: found !== filled }
