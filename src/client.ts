@@ -14,6 +14,7 @@ import { rejectsCommand } from './cli/rejects.ts'
 import { retryCommand } from './cli/retry.ts'
 import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
+import { initCommand, type InitFlags } from './cli/init.ts'
 import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
 import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
@@ -167,6 +168,16 @@ program
       return finish(rejectsCommand(openCli(), pipeline, request, flags))
     },
   )
+
+program
+  .command('init')
+  .description('write a first pipeline file for a dbt project, with what was found in it as comments')
+  .argument('<pipeline>', "the new pipeline's name")
+  .requiredOption('--project-dir <folder>', 'the dbt project')
+  .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder, then ~/.dbt)")
+  .option('--target <target>', "look at this target (default: the profile's own)")
+  .option('--print', 'print the file instead of writing it', false)
+  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCli(), pipeline, flags)))
 
 program
   .command('setup-profiles')

@@ -8,6 +8,7 @@ import type { ProfileTarget } from '../dbt/profile.ts'
 import { judge } from '../dbt/verdict.ts'
 import type { DbtOptions } from '../pipeline/dbt-command.ts'
 import { describeFailure, failure } from '../pipeline/failure.ts'
+import type { DbtProject } from '../pipeline/plan.ts'
 import type { DbtReport } from '../pipeline/report.ts'
 import { secretVariables } from '../platform/environment.ts'
 import { knownRedactor, redactor } from '../platform/redaction.ts'
@@ -20,7 +21,7 @@ import { bigQueryPython } from './bigquery-dbt.ts'
  */
 export async function dbtPlace(
   { root, stateDir }: Workspace,
-  project: { readonly projectDir: string; readonly profilesDir: string; readonly executable: string | null },
+  project: Pick<DbtProject, 'projectDir' | 'profilesDir' | 'executable' | 'env'>,
   target: ProfileTarget,
   python: string,
 ): Promise<DbtPlace> {
@@ -42,6 +43,7 @@ export async function dbtPlace(
     partialParseFile: path.join(stateDir, 'cache', 'dbt', `${cacheName}-${target.target}.msgpack`),
     python: hasOwnPython ? ownPython : ours,
     executable,
+    ...(project.env === undefined ? {} : { env: project.env }),
     redact: redactor(secrets),
     redactKnown: knownRedactor(secrets),
   }
@@ -59,7 +61,12 @@ export async function loadManifest(
   outputDir: string,
   abort: AbortSignal,
 ): Promise<Manifest> {
-  const origin = { projectDir: place.projectDir, target, executable: place.executable }
+  const origin = {
+    projectDir: place.projectDir,
+    target,
+    executable: place.executable,
+    ...(place.env === undefined ? {} : { env: place.env }),
+  }
   return await cachedManifest(origin, path.join(stateDir, 'cache', 'manifests'), async () => {
     const command = { command: 'parse', select: [], exclude: [], options: {} } as const
     const evidence = await runDbt({ ...place, command, outputDir, runLabel: 'plan' }, {}, abort)

@@ -4,6 +4,7 @@ import { dialectOf, type IngestDefinition, type PipelineDefinition } from '../pi
 import type { IngestEntry, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import type { DbtPlace } from '../dbt/command.ts'
 import type { Manifest } from '../dbt/manifest.ts'
+import { refuseProfileVariables } from '../dbt/profile-variables.ts'
 import { packagesState } from '../dbt/packages/state.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
@@ -11,6 +12,7 @@ import { resolveContract } from '../ingest/contract.ts'
 import { planAlerts } from '../pipeline/alerts.ts'
 import { parseByteSize } from '../pipeline/byte-size.ts'
 import { durationMs } from '../pipeline/duration.ts'
+import { mergedEnv } from '../pipeline/dbt-env.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
 import { DEFAULT_POLICIES } from '../pipeline/policies.ts'
@@ -64,9 +66,13 @@ export async function makePlan(
   const target = await readProfileTarget(location, request.target)
   const address = warehouseAddress(target, location.projectDir)
   const executable = definition.dbt.executable ?? null
+  const dbtSteps = definition.steps.flatMap((step) => step.dbt ?? [])
+  const env = mergedEnv(dbtSteps, (text) => fillIn(text, resolved.params))
+  await refuseProfileVariables(target.profilesDir, Object.keys(env))
+  const given = Object.keys(env).length === 0 ? {} : { env }
   const dbt = await dbtPlace(
     place.workspace,
-    { ...location, profilesDir: target.profilesDir, executable },
+    { ...location, profilesDir: target.profilesDir, executable, ...given },
     target,
     place.python,
   )
@@ -85,6 +91,7 @@ export async function makePlan(
         projectDir: path.relative(root, location.projectDir),
         profilesDir: path.relative(root, target.profilesDir),
         executable,
+        ...given,
         digest: manifest.digest,
         nodeBars: definition.dbt.node_bars,
         marts: steps.flatMap((step) => (step.kind === 'validate' ? step.marts.map(({ mart }) => mart) : [])),

@@ -28,6 +28,7 @@ const MANIFEST: Manifest = {
   nodes: [model('mart_users'), model('mart_orders')],
   endHooks: [],
   hasDefaultSelector: false,
+  exposed: [],
 }
 
 function plan(publish: unknown, target = 'dev') {

@@ -74,6 +74,7 @@ const MANIFEST: Manifest = {
   nodes: [],
   endHooks: [],
   hasDefaultSelector: false,
+  exposed: [],
 }
 
 const dbtReport = (takenOver: number): DbtReport => ({

@@ -61,15 +61,18 @@ async function checkPipeline(workspace: Workspace, name: string, target: string 
   })
 }
 
-function selectionProblems({ plan, emptySelections }: DraftPlan): string[] {
+export function selectionProblems({ plan, emptySelections }: DraftPlan): string[] {
   return emptySelections.map(({ index, message }) => `step ${plan.steps[index]?.id ?? index}: ${message}`)
 }
 
 /** The plan with stand-ins for params that have no default: for commands that are about a part of it. */
-export async function draftPlan(workspace: Workspace, definition: PipelineDefinition): Promise<DraftPlan> {
-  return await withPlanningFolder(workspace, (outputDir) =>
-    draft(workspace, definition, { params: standIns(definition) }, outputDir),
-  )
+export async function draftPlan(
+  workspace: Workspace,
+  definition: PipelineDefinition,
+  target?: string,
+): Promise<DraftPlan> {
+  const request = { params: standIns(definition), ...(target === undefined ? {} : { target }) }
+  return await withPlanningFolder(workspace, (outputDir) => draft(workspace, definition, request, outputDir))
 }
 
 function draft(workspace: Workspace, definition: PipelineDefinition, request: RunRequest, outputDir: string) {
@@ -96,6 +99,7 @@ function planLines(plan: DraftPlan['plan']): string[] {
   return [
     `${color.bold(plan.pipeline)} · ${plan.target} · ${plan.logicalDate}  ${color.dim(plan.description)}`,
     ...plan.steps.flatMap(stepPlanLines),
+    ...envNotes(plan.dbt.env),
     ...(plan.refreshLog === undefined ? [] : [`   ${pad('record', 12)}${plan.refreshLog}`]),
   ]
 }
@@ -129,6 +133,13 @@ function stepPlanLines(step: PlannedStep): string[] {
     case 'publish':
       return step.marts.map(({ mart, relation }) => head(`${relation.schema}.${relation.name} → ${step.to}.${mart}`))
   }
+}
+
+/** Once a run: all of its dbt commands get them. */
+function envNotes(env: Readonly<Record<string, string>> = {}): string[] {
+  const set = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  if (set.length === 0) return []
+  return [note(`env: ${set.join(', ')} for all dbt commands; each new value is a dbt parse while planning`)]
 }
 
 function note(text: string): string {

@@ -22,6 +22,8 @@ export interface DbtPlace {
   /** Of the environment that holds dbt. */
   readonly python: string
   readonly executable: string
+  /** On top of the worker's environment, for every command alike: parse, selection and run see one project. */
+  readonly env?: Readonly<Record<string, string>>
   /** Removes secrets, and what looks like one, from what is logged and reported. */
   readonly redact: (text: string) => string
   /** Removes the secrets that are known, from dbt's own files. */
@@ -102,7 +104,7 @@ export async function runDbt(
         executable: invocation.executable,
         args: dbtArguments(invocation),
         projectDir: invocation.projectDir,
-        env: { ...DBT_ENVIRONMENT, DBT_ENV_CUSTOM_ENV_MILLRACE_RUN: invocation.runLabel },
+        env: { ...invocation.env, ...DBT_ENVIRONMENT, DBT_ENV_CUSTOM_ENV_MILLRACE_RUN: invocation.runLabel },
         outputDir,
         ...(invocation.grace === undefined ? {} : { grace: invocation.grace }),
       },

@@ -21,6 +21,7 @@ function manifestOf(nodes: readonly (readonly [uniqueId: string, materialized: s
     sources: [],
     endHooks: [],
     hasDefaultSelector: false,
+    exposed: [],
     nodes: nodes.map(([uniqueId, materialized]) => {
       const [resourceType = ''] = uniqueId.split('.')
       return { ...node, uniqueId, resourceType, materialized }

@@ -47,6 +47,25 @@ describe('the cache', () => {
     return parsed
   }
 
+  test("knows what the pipeline sets: each day's value is a project of its own, and an older one is found again", async () => {
+    const withDay = async (day: string) => {
+      let parsed = false
+      const of = { ...origin(target, '/no/dbt'), env: { RUN_DATE: day } }
+      const { digest } = await cachedManifest(of, path.join(project, 'target', 'cache'), () => {
+        parsed = true
+        return Promise.resolve(SMALL)
+      })
+      return { digest, parsed }
+    }
+    await write('models/dated.sql', "select '{{ env_var('RUN_DATE') }}' as day")
+    vi.stubEnv('RUN_DATE', '1999-01-01')
+    const monday = await withDay('2026-11-16')
+    const tuesday = await withDay('2026-11-17')
+    expect([monday.parsed, tuesday.parsed]).toEqual([true, true])
+    expect(tuesday.digest).not.toBe(monday.digest)
+    expect(await withDay('2026-11-16')).toEqual({ digest: monday.digest, parsed: false })
+  })
+
   test('saves the second parse', async () => {
     expect([await isParsed(), await isParsed()]).toEqual([true, false])
   })

@@ -19,6 +19,8 @@ export interface Manifest {
   readonly endHooks: readonly string[]
   /** selectors.yml has one that applies where a command names none. */
   readonly hasDefaultSelector: boolean
+  /** Unique ids of what exposures are made of. */
+  readonly exposed: readonly string[]
 }
 
 export interface ManifestSource {
@@ -47,6 +49,8 @@ export interface ManifestNode {
   readonly fqn: string
   /** Unique ids of the nodes and sources that it is made of (a test's: what it looks at). */
   readonly dependsOn: readonly string[]
+  /** Of a generic test: which one, of which node, and the columns that it is given. */
+  readonly test?: { readonly kind: string; readonly of: string; readonly columns: readonly string[] }
 }
 
 const column = z.object({ name: z.string(), data_type: z.string().nullish() })
@@ -59,7 +63,14 @@ const nodeSchema = z.object({
   database: z.string().nullish(),
   schema: z.string().nullish(),
   alias: z.string().nullish(),
-  config: z.looseObject({ materialized: z.string().nullish() }),
+  config: z.looseObject({
+    materialized: z.string().nullish(),
+    where: z.unknown().optional(),
+    severity: z.unknown().optional(),
+  }),
+  test_metadata: z.looseObject({ name: z.string(), kwargs: z.record(z.string(), z.unknown()).default({}) }).nullish(),
+  attached_node: z.string().nullish(),
+  column_name: z.string().nullish(),
   tags: z.union([z.array(z.string()), z.string()]).default([]),
   fqn: z.array(z.string()).default([]),
   depends_on: z.object({ nodes: z.array(z.string()).default([]) }).default({ nodes: [] }),
@@ -80,15 +91,17 @@ const manifestSchema = z.object({
   nodes: z.record(z.string(), nodeSchema),
   unit_tests: z.record(z.string(), nodeSchema).default({}),
   functions: z.record(z.string(), nodeSchema).default({}),
+  exposures: z.record(z.string(), z.object({ depends_on: z.object({ nodes: z.array(z.string()) }) })).default({}),
   selectors: z.record(z.string(), z.looseObject({ default: z.unknown() })).default({}),
 })
 
 /** Reduces dbt's manifest.json (version 12). Throws a plain Error when it is of another form. */
 export function readManifest(text: string): Omit<Manifest, 'digest'> {
-  const { sources, nodes, unit_tests, functions, selectors } = manifestSchema.parse(JSON.parse(text))
+  const { sources, nodes, unit_tests, functions, exposures, selectors } = manifestSchema.parse(JSON.parse(text))
   const operations = Object.values(nodes).filter(({ resource_type }) => resource_type === 'operation')
   return {
     hasDefaultSelector: Object.values(selectors).some((selector) => selector.default === true),
+    exposed: [...new Set(Object.values(exposures).flatMap(({ depends_on }) => depends_on.nodes))],
     endHooks: operations.filter(({ tags }) => tags.includes('on-run-end')).map(({ unique_id }) => unique_id),
     sources: Object.values(sources).map((source) => ({
       uniqueId: source.unique_id,
@@ -114,8 +127,19 @@ export function readManifest(text: string): Omit<Manifest, 'digest'> {
         tags: typeof node.tags === 'string' ? [node.tags] : node.tags,
         fqn: node.fqn.join('.'),
         dependsOn: node.depends_on.nodes,
+        ...testOf(node),
       })),
   }
+}
+
+/** Of a test that holds for all rows and fails the run; others promise less. */
+function testOf({ test_metadata, attached_node, column_name, config }: z.output<typeof nodeSchema>) {
+  const isWeak = (config.where ?? null) !== null || /^warn$/i.test(String(config.severity ?? 'error'))
+  if (!test_metadata || !attached_node || isWeak) return {}
+  const combination = test_metadata.kwargs['combination_of_columns'] ?? test_metadata.kwargs['columns']
+  const given = Array.isArray(combination) ? combination : [column_name]
+  const columns = given.filter((name) => typeof name === 'string')
+  return { test: { kind: test_metadata.name, of: attached_node, columns } }
 }
 
 /** What a manifest is made from. */
@@ -123,6 +147,8 @@ export interface ManifestOrigin {
   readonly projectDir: string
   readonly target: ProfileTarget
   readonly executable: string
+  /** What the pipeline adds to the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /**
@@ -144,7 +170,7 @@ export async function cachedManifest(
 }
 
 /** Of what is cached: raise it when the type Manifest changes. */
-const CACHED_FORM = 3
+const CACHED_FORM = 4
 
 /** At the project's top only: `models/logs/` is as much of it as any other folder. */
 const LEFT_OUT = new Set(['target', 'logs', '.git', 'node_modules', '.venv', 'venv'])
@@ -164,18 +190,19 @@ async function dbtDigest(executable: string): Promise<string | Buffer> {
 }
 
 /** A digest over the project's files, the environment variables they name, the target and the dbt that parses them. */
-async function projectDigest({ projectDir, target, executable }: ManifestOrigin): Promise<string> {
+async function projectDigest({ projectDir, target, executable, env = {} }: ManifestOrigin): Promise<string> {
   const hash = createHash('sha256').update(`form ${CACHED_FORM}`)
   const { type, schema, database, path: location, dbname, project, dataset } = target.settings
   hash.update(JSON.stringify({ target: target.target, type, schema, database, location, dbname, project, dataset }))
   hash.update(await dbtDigest(executable))
-  const variables = new Set<string>()
+  // All of it: a macro may put a variable's name together.
+  const variables = new Set<string>(Object.keys(env))
   for await (const file of projectFiles(projectDir)) {
     const content = await readFile(path.join(projectDir, file))
     hash.update(`\0${file}\0${content.length}\0`).update(content)
     for (const [, name] of content.toString('latin1').matchAll(/env_var\(\s*['"](\w+)/g)) variables.add(name ?? '')
   }
-  for (const name of [...variables].sort()) hash.update(`\0${name}=${environmentVariable(name) ?? ''}`)
+  for (const name of [...variables].sort()) hash.update(`\0${name}=${env[name] ?? environmentVariable(name) ?? ''}`)
   return hash.digest('hex').slice(0, 32)
 }
 

@@ -22,6 +22,7 @@ const MANIFEST: Manifest = {
   sources: [],
   endHooks: [],
   hasDefaultSelector: false,
+  exposed: [],
   nodes: [
     model('stg_logs', 'source.shop.raw.logs'),
     model('logs_by_day', 'model.shop.stg_logs'),

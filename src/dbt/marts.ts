@@ -51,7 +51,8 @@ function named(manifest: Manifest, wanted: readonly string[]): ManifestNode[] {
   return wanted.flatMap((name) => findMart(manifest, name) ?? [])
 }
 
-function lastModels(manifest: Manifest): ManifestNode[] {
+/** The models that no other node but tests is made of. */
+export function lastModels(manifest: Manifest): ManifestNode[] {
   const used = new Set(
     manifest.nodes.filter(({ resourceType }) => !resourceType.endsWith('test')).flatMap(({ dependsOn }) => dependsOn),
   )

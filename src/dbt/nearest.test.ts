@@ -24,6 +24,7 @@ const MANIFEST: Manifest = {
   digest: 'd',
   endHooks: [],
   hasDefaultSelector: false,
+  exposed: [],
   sources: [
     {
       uniqueId: 'source.shop.feed.logs',

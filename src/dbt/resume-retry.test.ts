@@ -94,7 +94,7 @@ describe('by name', () => {
   /** Nodes `x` at these addresses. */
   function manifestOf(addresses: Readonly<Record<string, string>>): Manifest {
     const nodes = Object.entries(addresses).map(([name, fqn]) => ({ uniqueId: id(name), fqn }) as ManifestNode) // nothing else is looked at
-    return { digest: 'd', sources: [], nodes, endHooks: [], hasDefaultSelector: false }
+    return { digest: 'd', sources: [], nodes, endHooks: [], hasDefaultSelector: false, exposed: [] }
   }
 
   test('each node has its own address; one that the manifest does not know, its name', () => {

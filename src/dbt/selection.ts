@@ -100,7 +100,7 @@ async function ask(place: SelectionPlace, selections: readonly string[][]): Prom
     file: place.python,
     args: [SCRIPT],
     cwd: projectDir,
-    env: { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', DBT_LOG_PATH: outputDir, DBT_LOG_LEVEL_FILE: 'none' },
+    env: { ...place.env, DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', DBT_LOG_PATH: outputDir, DBT_LOG_LEVEL_FILE: 'none' },
     abort: place.abort,
     input: JSON.stringify({ arguments: [...args, '--target-path', outputDir], selections }),
   })

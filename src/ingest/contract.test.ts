@@ -20,7 +20,7 @@ function manifest(columns: Columns): Manifest {
     columns,
   })
   const sources = [source('viewing_logs', columns), source('users', [])]
-  return { digest: 'd', sources, nodes: [], endHooks: [], hasDefaultSelector: false }
+  return { digest: 'd', sources, nodes: [], endHooks: [], hasDefaultSelector: false, exposed: [] }
 }
 
 function definition(into: string, keys: Keys): IngestDefinition {

@@ -1,6 +1,7 @@
 // What a pipeline file's schema alone cannot say: names that must agree with each other.
 import { z } from 'zod'
 import { alertProblems } from './alerts.ts'
+import { envConflicts } from './dbt-env.ts'
 import { resolveDate } from './logical-date.ts'
 import { didYouMean } from './near-match.ts'
 import { entryId, placeholders } from './request.ts'
@@ -28,9 +29,10 @@ const ingestParts = z
 const dbtParts = z
   .object({
     vars: z.record(z.string(), z.unknown()).catch({}),
+    env: z.record(z.string(), z.unknown()).catch({}),
     event_time: z.record(z.string(), z.unknown()).catch({}),
   })
-  .catch({ vars: {}, event_time: {} })
+  .catch({ vars: {}, env: {}, event_time: {} })
 const names = z.array(z.string()).catch([])
 const validateParts = z.array(z.object({ mart: z.string().catch('') }).catch({ mart: '' })).catch([])
 const publishParts = z.object({ marts: names }).nullable().catch(null)
@@ -42,7 +44,7 @@ const stepParts = z
     validate: validateParts,
     publish: publishParts,
   })
-  .catch({ name: null, ingest: [], dbt: { vars: {}, event_time: {} }, validate: [], publish: null })
+  .catch({ name: null, ingest: [], dbt: { vars: {}, env: {}, event_time: {} }, validate: [], publish: null })
 const scheduleParts = z.object({ params: z.record(z.string(), scalar.catch('')).catch({}) }).catch({ params: {} })
 
 /** What the cross checks look at, as far as it can be read: a mistake of form must not hide one of meaning. */
@@ -76,6 +78,7 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
       found.push({ path: ['params', param, 'default'], message: `'${text}' is not a whole number` })
     }
   }
+  found.push(...envConflicts(steps.map(({ dbt }) => dbt)))
   const entries = new Set<string>()
   const validated: string[] = []
   steps.forEach((step, stepIndex) => {
@@ -88,7 +91,7 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         message: `'${step.name}' is a step that every run has; choose another name`,
       })
     }
-    const dbtTexts = (['vars', 'event_time'] as const).flatMap((key) =>
+    const dbtTexts = (['vars', 'env', 'event_time'] as const).flatMap((key) =>
       Object.entries(step.dbt[key]).map(([name, text]) => ({
         path: ['steps', stepIndex, 'dbt', key, name],
         text: String(text),

@@ -1,5 +1,6 @@
 // A `dbt:` step as a pipeline file writes it, and the command that it means.
 import { z } from 'zod'
+import { dbtEnv } from './dbt-env.ts'
 import { DBT_VERBS, foreignOptions, type DbtCommand, type DbtOptionName } from './dbt-command.ts'
 import { count, duration, nonEmptyText, scalarValue } from './fields.ts'
 
@@ -40,6 +41,7 @@ export const dbtStep = z
       .record(z.string(), scalarValue)
       .optional()
       .describe('With {params}. Makes dbt parse the whole project for every other value: seconds to minutes'),
+    env: dbtEnv.optional(),
     macro: nonEmptyText
       .regex(/^[\w.]+$/)
       .optional()

@@ -68,6 +68,8 @@ export interface DbtProject {
   readonly profilesDir: string
   /** The project's own dbt, relative to the workspace; null for the one that Millrace brings. */
   readonly executable: string | null
+  /** What the pipeline adds to the environment of its dbt; no secrets. */
+  readonly env?: Readonly<Record<string, string>>
   /** Of the project's files, the target and dbt: nodes that are done count only as long as it is the same. */
   readonly digest: string
   /** A bar per model, seed, snapshot and failing test in Temporal's timeline. */

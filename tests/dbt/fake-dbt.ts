@@ -215,6 +215,7 @@ function madeManifest(
   return {
     sources: [],
     hasDefaultSelector: false,
+    exposed: [],
     nodes: nodes.map((uniqueId) => {
       const [resourceType = '', packageName = '', name = ''] = uniqueId.split('.')
       const place = { database: 'shop', schema: 'main', alias: name, materialized: 'table', file: `${name}.sql` }
