@@ -13,6 +13,7 @@ import { durationMs } from '../pipeline/duration.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
 import { DEFAULT_POLICIES } from '../pipeline/policies.ts'
+import { plannedRefreshLog } from '../pipeline/refresh-log.ts'
 import {
   entryId,
   fillIn,
@@ -21,6 +22,7 @@ import {
   type ChosenStep,
   type ResolvedRequest,
 } from '../pipeline/request.ts'
+import { warmWorkOf } from '../pipeline/warm-step.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
@@ -88,7 +90,7 @@ export async function makePlan(
         marts: steps.flatMap((step) => (step.kind === 'validate' ? step.marts.map(({ mart }) => mart) : [])),
       },
       steps,
-      ...(definition.refresh_log === undefined ? {} : { refreshLog: definition.refresh_log }),
+      ...plannedRefreshLog(definition.refresh_log),
       bigquery: {
         stagingBucket: definition.bigquery.staging_bucket ?? null,
         maxBytesBilled: definition.bigquery.max_bytes_billed
@@ -157,6 +159,9 @@ function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manif
   }
   if (definition.validate !== undefined) {
     return { ...base, kind: 'validate', marts: planMarts(definition.validate, manifest) }
+  }
+  if (definition.warm !== undefined) {
+    return { ...base, onFailure: 'warn', kind: 'warm', ...warmWorkOf(definition.warm) }
   }
   return planPublish(chosen, resolved, manifest, targetName)
 }

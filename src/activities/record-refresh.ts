@@ -16,12 +16,14 @@ export interface RecordRefreshInput {
   /** Null when planning failed: then there is no warehouse to write to. */
   readonly plan: RunContext | null
   readonly refreshLog: Identifier | null
+  /** What the notes call the pipeline, where that is not its name. */
+  readonly title: string | null
   readonly report: RunReport
 }
 
 /** Doing it again changes nothing: the row is keyed by the run, the file replaced. */
 export function createRecordRefresh(deps: ActivityDeps) {
-  return async function recordRefresh({ plan, refreshLog, report }: RecordRefreshInput): Promise<void> {
+  return async function recordRefresh({ plan, refreshLog, title, report }: RecordRefreshInput): Promise<void> {
     await withHeartbeat(async (_show, abort) => {
       const file = reportFile(deps, report)
       const write = async (final: RunReport) => {
@@ -35,7 +37,7 @@ export function createRecordRefresh(deps: ActivityDeps) {
         if (plan !== null && refreshLog !== null) {
           await withWarehouse(deps, plan, abort, async ({ open }) => {
             const table = { schema: plan.warehouse.schema, table: refreshLog }
-            await (await open()).recordRefresh(table, refreshRow(report))
+            await (await open()).recordRefresh(table, refreshRow(report, title ?? report.pipeline))
           })
         }
       } catch (error) {
@@ -53,7 +55,7 @@ function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): strin
 }
 
 /** The row as asked for: models that dbt built for it (those of a run that it took over included), rows that the loads inserted, and a sentence. */
-export function refreshRow(report: RunReport): RefreshRow {
+export function refreshRow(report: RunReport, title = report.pipeline): RefreshRow {
   const loads = report.steps.flatMap((step) => step.loads.flatMap((load) => load.report ?? []))
   const marts = report.steps.flatMap((step) => step.marts)
   const valid = marts.filter(({ verdict }) => verdict !== 'FAILED').length
@@ -71,7 +73,7 @@ export function refreshRow(report: RunReport): RefreshRow {
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${report.pipeline} refresh - ${validated}${partOf(report)}` +
+      `${title} refresh - ${validated}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }

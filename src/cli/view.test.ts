@@ -18,6 +18,7 @@ const step: StepReport = {
   dbtProgress: null,
   marts: [],
   published: null,
+  warmed: [],
   bytesBilled: null,
 }
 

@@ -18,6 +18,7 @@ import {
   type StepReport,
   type StepState,
 } from '../pipeline/report.ts'
+import { isWarm, type WarmedUrl } from '../pipeline/warm.ts'
 import { color, cut, pad } from './terminal.ts'
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
@@ -155,6 +156,8 @@ function stepDetails(step: StepReport): string[] {
       return step.marts.length === 0 ? failureDetail(step) : step.marts.map(martDetail)
     case 'publish':
       return step.published === null ? failureDetail(step) : publishedDetails(step.published)
+    case 'warm':
+      return step.warmed.length === 0 ? failureDetail(step) : step.warmed.map(warmedDetail)
     case 'record':
       return failureDetail(step)
   }
@@ -233,6 +236,11 @@ function publishedDetails({ to, marts, copy }: PublishReport): string[] {
     ({ mart, rows: count }) => `${pad(mart, NAME_WIDTH)}${pad(`${formatCount(count)} rows`, 13)}→ ${to}`,
   )
   return copy === null ? rows : [...rows, color.dim(`copy for readers: ${copy}`)]
+}
+
+function warmedDetail(url: WarmedUrl): string {
+  const paint = isWarm(url) ? color.green : color.yellow
+  return `${pad(url.path, 34)}${paint(url.answer)}  ${color.dim(formatDuration(url.durationMs))}`
 }
 
 function failureLines({ failure, outcome }: RunReport): string[] {
