@@ -79,6 +79,7 @@ export function summaryLines(report: RunReport, places: SummaryPlaces): string[]
     '',
     ...steps,
     ...failure,
+    ...report.steps.flatMap(toleratedLines),
     ...rejectLines(report),
     '',
     ...(places.runLink === undefined ? [] : [` In Temporal  ${color.underline(places.runLink)}`]),
@@ -248,6 +249,18 @@ function failureLines({ failure, outcome }: RunReport): string[] {
   const [first = '', ...rest] = failure.message.split('\n')
   const paint = outcome === 'cancelled' ? color.yellow : color.red
   return [` ${paint(failure.type)}: ${first}`, ...rest.map((line) => `   ${line}`)]
+}
+
+/** Why a step that may fail did: the run went on, but somebody has to know. */
+function toleratedLines({ title, state, failure }: StepReport): string[] {
+  if (state !== 'warned' || failure === null) return []
+  const [first = '', ...rest] = failure.message.split('\n')
+  return [
+    '',
+    ` ${color.yellow(failure.type)}: ${first}`,
+    ...rest.map((line) => `   ${line}`),
+    color.dim(`   ${title} may fail with a warning (on_failure: warn), so the run went on`),
+  ]
 }
 
 function rejectLines(report: RunReport): string[] {
