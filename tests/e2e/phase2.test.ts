@@ -155,7 +155,8 @@ describe.each([
     expect(week.outcome).toBe('succeeded')
     expect(await invoices()).toEqual(incremental)
     expect(await marts(site)).toEqual(truthOf('2026-11-18'))
-    if (kind === 'Postgres') expect(await tableOf()).not.toEqual(table)
+    // Only a full refresh makes the table anew; DuckDB has no number that tells.
+    expect(JSON.stringify(await tableOf()) === JSON.stringify(table)).toBe(kind === 'DuckDB')
   }, 600_000)
 })
 
