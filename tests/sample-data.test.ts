@@ -19,7 +19,9 @@ describe('the generator', () => {
 
     const written = readdirSync(join(out, 'data/inbox')).map((name) => `data/inbox/${name}`)
     expect(written.toSorted()).toEqual(files.map(([path]) => path).toSorted())
-    const differing = [...written, truthPath].filter(
+    const industry = readdirSync(join(out, 'data/dwh-sig')).map((name) => `data/dwh-sig/${name}`)
+    expect(readdirSync(join(root, 'data/dwh-sig')).length).toBe(industry.length)
+    const differing = [...written, ...industry, truthPath, 'tests/fixtures/industry-truth.json'].filter(
       (path) => !readFileSync(join(out, path)).equals(readFileSync(join(root, path))),
     )
     expect(differing).toEqual([])

@@ -1,5 +1,5 @@
 // Schedules on the real server: what the pipeline files say is what is there, however often it is applied.
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test } from 'vitest'
@@ -18,6 +18,7 @@ async function scheduledWorkspace(): Promise<{ workspace: Workspace; name: strin
     .replaceAll(/[^a-z0-9]+/g, '-')
   const daily = await readFile(path.join(workspace.pipelinesDir, 'daily.yml'), 'utf8')
   const yaml = daily.replace('name: daily', `name: ${name}`).replace(/schedules:[^]*$/, '')
+  for (const file of await readdir(workspace.pipelinesDir)) await rm(path.join(workspace.pipelinesDir, file))
   await writeFile(path.join(workspace.pipelinesDir, `${name}.yml`), yaml)
   await writeFile(path.join(workspace.pipelinesDir, 'daily.yml'), daily.replace(/schedules:[^]*$/, ''))
   const client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) })

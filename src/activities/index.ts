@@ -8,7 +8,7 @@ import { createReadAlerts, createSendEmail, createSendSlack } from './alerts.ts'
 import type { ActivityDeps } from './context.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
-import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY } from './logged.ts'
+import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY, WARM_STORY } from './logged.ts'
 import { BAR_ACTIVITIES } from './node-bars.ts'
 import { createPlanRun } from './plan-run.ts'
 import { createPublishMarts } from './publish-marts.ts'
@@ -16,6 +16,7 @@ import { createRecordRefresh } from './record-refresh.ts'
 import { createRunDbt } from './run-dbt.ts'
 import { createValidateMarts } from './validate-marts.ts'
 import { createWatchPipelines } from './watch-pipelines.ts'
+import { createWarmCaches } from './warm-caches.ts'
 
 export type Activities = ReturnType<typeof createActivities>
 
@@ -28,6 +29,7 @@ export function createActivities(deps: ActivityDeps) {
     ...BAR_ACTIVITIES,
     validateMarts: logged(deps, typed(createValidateMarts(deps)), MARTS_STORY),
     publishMarts: logged(deps, typed(createPublishMarts(deps)), PUBLISH_STORY),
+    warmCaches: logged(deps, typed(createWarmCaches()), WARM_STORY),
     recordRefresh: typed(createRecordRefresh(deps)),
     readAlerts: typed(createReadAlerts(deps)),
     sendEmail: typed(createSendEmail(deps)),

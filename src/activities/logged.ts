@@ -17,6 +17,7 @@ import {
   type PublishReport,
   type RunReport,
 } from '../pipeline/report.ts'
+import { isWarm, type WarmedUrl } from '../pipeline/warm.ts'
 import { openRunLog, type RunEventLevel } from '../platform/run-log.ts'
 import { runFolder } from '../platform/workspace.ts'
 import type { ActivityDeps, Billed } from './context.ts'
@@ -149,6 +150,14 @@ export const MARTS_STORY: Story<unknown, Billed<readonly MartReport[]>> = {
     marts.map(({ mart, verdict, checks }) => [
       ({ VALID: 'info', WARNING: 'warn', FAILED: 'error' } as const)[verdict],
       `${mart} ${verdict}: ${checks.map(({ detail }) => detail).join(', ')}`,
+    ]),
+}
+
+export const WARM_STORY: Story<unknown, readonly WarmedUrl[]> = {
+  done: (warmed) =>
+    warmed.map((url) => [
+      isWarm(url) ? 'info' : 'warn',
+      `GET ${url.path}: ${url.answer} in ${formatDuration(url.durationMs)}${url.attempts > 1 ? `, ${url.attempts} attempts` : ''}`,
     ]),
 }
 

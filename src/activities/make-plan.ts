@@ -16,6 +16,7 @@ import { mergedEnv } from '../pipeline/dbt-env.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
 import { DEFAULT_POLICIES } from '../pipeline/policies.ts'
+import { plannedRefreshLog } from '../pipeline/refresh-log.ts'
 import {
   entryId,
   fillIn,
@@ -24,6 +25,7 @@ import {
   type ChosenStep,
   type ResolvedRequest,
 } from '../pipeline/request.ts'
+import { warmWorkOf } from '../pipeline/warm-step.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
@@ -97,7 +99,7 @@ export async function makePlan(
         marts: steps.flatMap((step) => (step.kind === 'validate' ? step.marts.map(({ mart }) => mart) : [])),
       },
       steps,
-      ...(definition.refresh_log === undefined ? {} : { refreshLog: definition.refresh_log }),
+      ...plannedRefreshLog(definition.refresh_log),
       ...(alerts === undefined ? {} : { alerts }),
       bigquery: {
         stagingBucket: definition.bigquery.staging_bucket ?? null,
@@ -167,6 +169,9 @@ function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manif
   }
   if (definition.validate !== undefined) {
     return { ...base, kind: 'validate', marts: planMarts(definition.validate, manifest) }
+  }
+  if (definition.warm !== undefined) {
+    return { ...base, onFailure: 'warn', kind: 'warm', ...warmWorkOf(definition.warm) }
   }
   return planPublish(chosen, resolved, manifest, targetName)
 }

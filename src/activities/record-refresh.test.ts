@@ -13,6 +13,7 @@ function step(part: Partial<StepReport>): StepReport {
     dbtProgress: null,
     marts: [],
     published: null,
+    warmed: [],
     bytesBilled: null,
   }
   return { id: 'x', kind: 'dbt', title: 'x', state: 'succeeded', attempts: 1, ...nothing, ...part }

@@ -17,12 +17,14 @@ export interface RecordRefreshInput {
   /** Null when planning failed: then there is no warehouse to write to. */
   readonly plan: RunContext | null
   readonly refreshLog: Identifier | null
+  /** What the notes call the pipeline, where that is not its name. */
+  readonly title: string | null
   readonly report: RunReport
 }
 
 /** Doing it again changes nothing: the row is keyed by the run, the file replaced. */
 export function createRecordRefresh(deps: ActivityDeps) {
-  return async function recordRefresh({ plan, refreshLog, report }: RecordRefreshInput): Promise<void> {
+  return async function recordRefresh({ plan, refreshLog, title, report }: RecordRefreshInput): Promise<void> {
     await withHeartbeat(async (_show, abort) => {
       const file = reportFile(deps, report)
       const write = async (final: RunReport) => {
@@ -36,7 +38,7 @@ export function createRecordRefresh(deps: ActivityDeps) {
         if (plan !== null && refreshLog !== null) {
           await withWarehouse(deps, plan, abort, async ({ open }) => {
             const table = { schema: plan.warehouse.schema, table: refreshLog }
-            await (await open()).recordRefresh(table, refreshRow(report))
+            await (await open()).recordRefresh(table, refreshRow(report, title ?? report.pipeline))
           })
         }
       } catch (error) {
@@ -54,7 +56,7 @@ function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): strin
 }
 
 /** The row as asked for: models that dbt built for it (those of a run that it took over included), rows that the loads inserted, and a sentence. */
-export function refreshRow(report: RunReport): RefreshRow {
+export function refreshRow(report: RunReport, title = report.pipeline): RefreshRow {
   const { models, rows, marts } = refreshCounts(report)
   return {
     refreshId: `${report.workflowId}/${report.runId}`,
@@ -66,7 +68,7 @@ export function refreshRow(report: RunReport): RefreshRow {
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${report.pipeline} refresh - ${marts}${partOf(report)}` +
+      `${title} refresh - ${marts}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }

@@ -111,6 +111,7 @@ function stepReport(id: string, part: Partial<StepReport> = {}): StepReport {
     dbtProgress: null,
     marts: [],
     published: null,
+    warmed: [],
     bytesBilled: null,
   }
   const began = { startedAtMs: 0, durationMs: 1, attempts: 1 }

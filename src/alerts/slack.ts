@@ -1,7 +1,7 @@
 // Alerts on Slack: by an incoming webhook, or by a bot token and a channel.
 import type { AlertMessage } from '../pipeline/alert-state.ts'
 import type { AlertEnvironment } from '../platform/environment.ts'
-import { request, type HttpResponse } from '../platform/http.ts'
+import { httpText, retryAfterMs, type HttpAnswer } from '../platform/http.ts'
 import { alertText, type AlertPlace, type AlertText } from './message.ts'
 import { notDelivered, refused } from './not-sent.ts'
 
@@ -54,8 +54,11 @@ export async function sendSlack(
         metadata: { event_type: 'millrace_alert', event_payload: { id: message.id, kind: message.kind } },
       }
     : payload
-  const response = await request(settings.url, {
+  const response = await httpText({
+    url: settings.url.href,
     method: 'POST',
+    redirects: 'none',
+    privateNetwork: true,
     headers: {
       'content-type': 'application/json; charset=utf-8',
       ...(isToken ? { authorization: `Bearer ${settings.token}` } : {}),
@@ -72,7 +75,12 @@ export async function sendSlack(
   const problem = problemOf(response, settings.kind)
   if (problem === null) return { to: isToken ? channel : "the webhook's channel" }
   const what = `Slack answered ${response.status}${problem === '' ? '' : ` ${problem}`}`
-  if (passes(response.status, problem)) throw notDelivered(`${what}; it is tried again`, secrets, response.retryAfterMs)
+  if (passes(response.status, problem))
+    throw notDelivered(
+      `${what}; it is tried again`,
+      secrets,
+      retryAfterMs(response.headers['retry-after'], Date.now()) ?? null,
+    )
   throw refused(
     `${what}: ${ADVICE[problem] ?? 'correct MILLRACE_SLACK_… of the worker, or the channel in the pipeline file'}`,
     secrets,
@@ -80,7 +88,10 @@ export async function sendSlack(
 }
 
 /** Null when it was taken. The Web API says what is wrong in the body of a 200 answer, a webhook in a text. */
-function problemOf({ status, text }: HttpResponse, kind: SlackSettings['kind']): string | null {
+function problemOf(
+  { status, body: text }: HttpAnswer & { readonly body: string },
+  kind: SlackSettings['kind'],
+): string | null {
   const word = /^[\w]{1,60}$/.exec(text.trim())?.[0] ?? ''
   if (kind === 'webhook') return status === 200 ? null : word
   let answer: { ok?: unknown; error?: unknown } = {}

@@ -14,6 +14,7 @@ import type { Workspace } from '../platform/workspace.ts'
 import type { LoggedRun } from '../warehouses/warehouse.ts'
 import type { Cli } from './cli.ts'
 import { lookIntoWarehouse } from './look.ts'
+import { plannedRefreshLog } from '../pipeline/refresh-log.ts'
 import { color, pad, say, sayError } from './terminal.ts'
 
 const LIMIT = 500
@@ -58,7 +59,7 @@ async function readHistory(
   target: string | undefined,
   since: string,
 ): Promise<History> {
-  const log = definition.refresh_log
+  const log = plannedRefreshLog(definition.refresh_log).refreshLog
   if (log === undefined) return await historyOfReports(workspace, since, target, 'no refresh_log')
   try {
     return await lookIntoWarehouse(workspace, definition, target, async (warehouse, { schema, kind }, name) => {

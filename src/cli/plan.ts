@@ -130,6 +130,8 @@ function stepPlanLines(step: PlannedStep): string[] {
       return step.marts.map(({ mart, relation, key }) =>
         head(`${mart} (${relation.schema}.${relation.name}) by ${key.join(', ')}`),
       )
+    case 'warm':
+      return step.paths.map((path) => head(`GET ${step.baseUrl}${path}`))
     case 'publish':
       return step.marts.map(({ mart, relation }) => head(`${relation.schema}.${relation.name} → ${step.to}.${mart}`))
   }

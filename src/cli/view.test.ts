@@ -18,6 +18,7 @@ const step: StepReport = {
   dbtProgress: null,
   marts: [],
   published: null,
+  warmed: [],
   bytesBilled: null,
 }
 
@@ -115,4 +116,46 @@ describe('where the warehouse bills by bytes', () => {
     const [line = ''] = stepLines({ ...step, state: 'succeeded', dbt: { ...dbt, bytesBilled: null } })
     expect(plain(line)).not.toContain('billed')
   })
+})
+
+test('why a step failed that may do so stands in full: a selection of no tests is never just yellow', () => {
+  const message = "dbt test --select tag:P2: 'tag:P2' matches nothing in the project"
+  const warned: StepReport = {
+    ...step,
+    title: 'tests',
+    state: 'warned',
+    failure: { type: 'DbtNothingSelected', message },
+  }
+  const report: RunReport = {
+    pipeline: 'phase2',
+    target: 'dev',
+    logicalDate: '2026-11-18',
+    params: {},
+    outcome: 'warned',
+    run: null,
+    test: 'warned',
+    steps: [warned],
+    failure: null,
+    takeOver: null,
+    bytesBilled: null,
+    bytesEstimated: null,
+    workflowId: 'w',
+    runId: 'r',
+    startedAt: '',
+    finishedAt: '',
+    durationMs: 1,
+  }
+  const lines = summaryLines(report, { runLink: undefined, reportFile: 'report.json' }).map(plain)
+  expect(lines).toContain(` DbtNothingSelected: ${message}`)
+  expect(lines).toContain('   tests may fail with a warning (on_failure: warn), so the run went on')
+})
+
+test('a warm step has a line for each address, while it runs its name, and what it was answered at the end', () => {
+  const warmed = [
+    { path: '/api/a/summary', status: 200, answer: '200', durationMs: 1200, attempts: 1 },
+    { path: '/api/b/summary', status: null, answer: 'connection refused', durationMs: 3, attempts: 2 },
+  ]
+  const lines = stepLines({ ...step, kind: 'warm', title: 'warm', state: 'warned', warmed }).map(plain)
+  expect(lines[0]).toMatch(/^ ! warm +\/api\/a\/summary +200 {2}1\.2 s/)
+  expect(lines[1]).toMatch(/^ +\/api\/b\/summary +connection refused {2}0\.0 s/)
 })

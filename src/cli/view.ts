@@ -18,6 +18,7 @@ import {
   type StepReport,
   type StepState,
 } from '../pipeline/report.ts'
+import { isWarm, type WarmedUrl } from '../pipeline/warm.ts'
 import { color, cut, pad } from './terminal.ts'
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
@@ -78,6 +79,7 @@ export function summaryLines(report: RunReport, places: SummaryPlaces): string[]
     '',
     ...steps,
     ...failure,
+    ...report.steps.flatMap(toleratedLines),
     ...rejectLines(report),
     '',
     ...(places.runLink === undefined ? [] : [` In Temporal  ${color.underline(places.runLink)}`]),
@@ -155,6 +157,8 @@ function stepDetails(step: StepReport): string[] {
       return step.marts.length === 0 ? failureDetail(step) : step.marts.map(martDetail)
     case 'publish':
       return step.published === null ? failureDetail(step) : publishedDetails(step.published)
+    case 'warm':
+      return step.warmed.length === 0 ? failureDetail(step) : step.warmed.map(warmedDetail)
     case 'record':
       return failureDetail(step)
   }
@@ -235,11 +239,28 @@ function publishedDetails({ to, marts, copy }: PublishReport): string[] {
   return copy === null ? rows : [...rows, color.dim(`copy for readers: ${copy}`)]
 }
 
+function warmedDetail(url: WarmedUrl): string {
+  const paint = isWarm(url) ? color.green : color.yellow
+  return `${pad(url.path, 34)}${paint(url.answer)}  ${color.dim(formatDuration(url.durationMs))}`
+}
+
 function failureLines({ failure, outcome }: RunReport): string[] {
   if (failure === null) return []
   const [first = '', ...rest] = failure.message.split('\n')
   const paint = outcome === 'cancelled' ? color.yellow : color.red
   return [` ${paint(failure.type)}: ${first}`, ...rest.map((line) => `   ${line}`)]
+}
+
+/** Why a step that may fail did: the run went on, but somebody has to know. */
+function toleratedLines({ title, state, failure }: StepReport): string[] {
+  if (state !== 'warned' || failure === null) return []
+  const [first = '', ...rest] = failure.message.split('\n')
+  return [
+    '',
+    ` ${color.yellow(failure.type)}: ${first}`,
+    ...rest.map((line) => `   ${line}`),
+    color.dim(`   ${title} may fail with a warning (on_failure: warn), so the run went on`),
+  ]
 }
 
 function rejectLines(report: RunReport): string[] {

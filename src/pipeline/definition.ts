@@ -6,6 +6,8 @@ import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } f
 import { dbtStep } from './dbt-step.ts'
 import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
+import { refreshLog } from './refresh-log.ts'
+import { warmStep } from './warm-step.ts'
 
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
@@ -188,7 +190,7 @@ function isTimeZone(text: string): boolean {
   }
 }
 
-export const STEP_KINDS = ['ingest', 'dbt', 'validate', 'publish'] as const
+export const STEP_KINDS = ['ingest', 'dbt', 'validate', 'publish', 'warm'] as const
 
 const step = z
   .strictObject({
@@ -197,6 +199,7 @@ const step = z
     dbt: dbtStep.optional(),
     validate: z.array(martCheck).min(1).optional(),
     publish: publishStep.optional(),
+    warm: warmStep.optional(),
     on_failure: z.enum(['fail', 'warn']).default('fail'),
   })
   .refine((value) => STEP_KINDS.filter((kind) => value[kind] !== undefined).length === 1, {
@@ -235,7 +238,7 @@ export const pipelineSchema = z
     }),
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),
-    refresh_log: identifier.optional().describe("Table in the target's schema that gets one row per run"),
+    refresh_log: refreshLog.optional(),
     bigquery: z
       .strictObject({
         staging_bucket: nonEmptyText

@@ -69,12 +69,12 @@ const cases: readonly [promise: string, marked: string, ...messages: string[]][]
   [
     'two kinds of work in one step',
     written(['- dbt: { command: run }', '- ¦dbt: { command: run }\n    validate: [{ mart: m, key: [id] }]']),
-    'steps.1: expected exactly one of ingest, dbt, validate, publish',
+    'steps.1: expected exactly one of ingest, dbt, validate, publish, warm',
   ],
   [
     'a step without work',
     written(['- dbt: { command: run }', '- ¦name: nothing']),
-    'steps.1: expected exactly one of ingest, dbt, validate, publish',
+    'steps.1: expected exactly one of ingest, dbt, validate, publish, warm',
   ],
   [
     "a name that is not the file's",

@@ -6,6 +6,7 @@ import type { Dialect } from './dialect.ts'
 import type { FailureInfo } from './failure.ts'
 import type { Identifier, TableName } from './identifier.ts'
 import type { Policies } from './policies.ts'
+import type { WarmWork } from './warm.ts'
 
 /** What a run is started with: the workflow's one argument. */
 export interface RunRequest {
@@ -37,6 +38,8 @@ export interface Plan {
   readonly steps: readonly PlannedStep[]
   readonly refreshLog?: Identifier
   readonly alerts?: PlannedAlerts
+  /** What the refresh log's notes call the pipeline, where that is not its name. */
+  readonly refreshTitle?: string
   readonly bigquery: BigquerySettings
   readonly timeoutMs: number
   readonly policies: Policies
@@ -98,6 +101,7 @@ export type PlannedStep =
   | (StepBase & { readonly kind: 'dbt' } & DbtWork)
   | (StepBase & { readonly kind: 'validate'; readonly marts: readonly MartCheck[] })
   | (StepBase & { readonly kind: 'publish' } & PublishWork)
+  | (StepBase & { readonly kind: 'warm' } & WarmWork)
 
 export type LoadMode = 'replace' | 'append' | 'upsert' | 'snapshot'
 

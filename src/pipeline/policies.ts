@@ -15,7 +15,7 @@ export interface Policy {
   readonly retryDelayMs: number
 }
 
-export type PolicyName = 'ingest' | 'dbt' | 'validate' | 'publish' | 'record'
+export type PolicyName = 'ingest' | 'dbt' | 'validate' | 'publish' | 'warm' | 'record'
 export type Policies = Readonly<Record<PolicyName, Policy>>
 
 const SECOND_MS = 1_000
@@ -58,6 +58,15 @@ export const DEFAULT_POLICIES: Policies = {
     scheduleToCloseMs: 12 * HOUR_MS,
     retries: 3,
     retryDelayMs: 10 * SECOND_MS,
+  },
+  // A step's own requests come on top of startToClose (workflows/steps.ts). Nothing is lost by asking twice.
+  warm: {
+    startToCloseMs: 30 * SECOND_MS,
+    heartbeatMs: 20 * SECOND_MS,
+    lostWorkerDelayMs: 1 * SECOND_MS,
+    scheduleToCloseMs: 30 * MINUTE_MS,
+    retries: 0,
+    retryDelayMs: 0,
   },
   record: {
     startToCloseMs: 2 * MINUTE_MS,

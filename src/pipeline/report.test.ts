@@ -14,6 +14,7 @@ function step(part: Partial<StepReport> = {}): StepReport {
     dbtProgress: null,
     marts: [],
     published: null,
+    warmed: [],
     bytesBilled: null,
   }
   return { id: 'dbt-run', kind: 'dbt', title: 'dbt run', state: 'succeeded', attempts: 1, ...nothing, ...part }

@@ -3,6 +3,7 @@ import type { FailureInfo } from './failure.ts'
 import { formatDuration } from './duration.ts'
 import { writes, type DbtVerb } from './dbt-command.ts'
 import type { TakeOver } from './plan.ts'
+import { warmedText, type WarmedUrl } from './warm.ts'
 
 export type Outcome = 'succeeded' | 'warned' | 'failed' | 'skipped' | 'cancelled'
 export type StepState = 'pending' | 'running' | Outcome
@@ -35,7 +36,7 @@ export interface RunReport {
 /** A step as it stands; while the run goes on, some are pending. */
 export interface StepReport {
   readonly id: string
-  readonly kind: 'ingest' | 'dbt' | 'validate' | 'publish' | 'record'
+  readonly kind: 'ingest' | 'dbt' | 'validate' | 'publish' | 'warm' | 'record'
   readonly title: string
   readonly state: StepState
   readonly startedAtMs: number | null
@@ -49,6 +50,8 @@ export interface StepReport {
   readonly dbtProgress: DbtProgress | null
   readonly marts: readonly MartReport[]
   readonly published: PublishReport | null
+  /** What a warm step asked for, and how it was answered. */
+  readonly warmed: readonly WarmedUrl[]
   /** Of its queries; null where the warehouse does not bill by bytes. */
   readonly bytesBilled: number | null
 }
@@ -310,6 +313,8 @@ export function stepSummary(step: StepReport): string {
       return step.marts.map((mart) => `${mart.mart} ${mart.verdict} (${formatCount(mart.rows)} rows)`).join(' · ')
     case 'publish':
       return step.published === null ? '' : publishedText(step.published)
+    case 'warm':
+      return step.warmed.length === 0 ? '' : warmedText(step.warmed)
     case 'record':
       return ''
   }

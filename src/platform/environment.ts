@@ -83,6 +83,14 @@ export function readAlertEnvironment(): AlertEnvironment {
   }
 }
 
+/** `${NAME}` and `${NAME:-default}` → the variable's value; as in a shell, the default is also for one that is empty. */
+export function fillFromEnvironment(text: string): string {
+  return text.replaceAll(
+    /\$\{(\w+)(?::-([^}]*))?\}/g,
+    (_whole, name: string, fallback: string | undefined) => process.env[name] || (fallback ?? ''),
+  )
+}
+
 /** Values of the variables that dbt treats as secrets, by their name. */
 export function secretVariables(): string[] {
   return Object.entries(process.env).flatMap(([name, value]) =>

@@ -70,12 +70,12 @@ async function recordRefresh(plan: Plan | null, report: RunReport, onRetry: (nex
   if (plan === null) {
     // Without a plan the warehouse is not known: only the report is written.
     const activities = proxyActivities<Activities>({ ...PLANNING, summary: 'report of a run without a plan' })
-    await activities.recordRefresh({ plan: null, refreshLog: null, report })
+    await activities.recordRefresh({ plan: null, refreshLog: null, title: null, report })
     return
   }
   const refreshLog = plan.refreshLog ?? null
   const activity = { name: RECORD_STEP_ID, summary: `${refreshLog ?? 'report'} ← ${report.outcome}`, onRetry }
   await onWarehouse(plan, plan.policies.record, activity, (activities) =>
-    activities.recordRefresh({ plan: contextOf(plan), refreshLog, report }),
+    activities.recordRefresh({ plan: contextOf(plan), refreshLog, title: plan.refreshTitle ?? null, report }),
   )
 }

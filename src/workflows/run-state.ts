@@ -69,6 +69,7 @@ const PENDING = {
   dbtProgress: null,
   marts: [],
   published: null,
+  warmed: [],
   bytesBilled: null,
 } as const
 

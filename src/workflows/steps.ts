@@ -1,5 +1,5 @@
 // One function per kind of step: which activity does it, on which queue, and what its result means for the run.
-import { isCancellation, proxyActivities, sleep, type ActivityInterfaceFor } from '@temporalio/workflow'
+import { isCancellation, proxyActivities, sleep, workflowInfo, type ActivityInterfaceFor } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import { formatDuration } from '../pipeline/duration.ts'
 import { commandText, DBT_ACTIVITIES } from '../pipeline/dbt-command.ts'
@@ -15,6 +15,7 @@ import {
   type MartReport,
   type Outcome,
 } from '../pipeline/report.ts'
+import { isWarm } from '../pipeline/warm.ts'
 import { attempt, optionsFor, PLANNING, type RetryPolicy } from './attempt.ts'
 import type { RunState } from './run-state.ts'
 
@@ -36,6 +37,8 @@ export function runStep(plan: Plan, step: PlannedStep, state: RunState): Promise
       return runValidate(plan, step, state)
     case 'publish':
       return runPublish(plan, step, state)
+    case 'warm':
+      return runWarm(plan, step, state)
   }
 }
 
@@ -251,6 +254,26 @@ async function runPublish(plan: Plan, step: Step<'publish'>, state: RunState): P
   )
   state.update(step.id, { published, bytesBilled })
   return 'succeeded'
+}
+
+/** On the main queue: it needs no warehouse. An API that does not answer warns; the step's own plan says so of everything else. */
+async function runWarm(plan: Plan, step: Step<'warm'>, state: RunState): Promise<Outcome> {
+  const { baseUrl, paths, timeoutMs, retries, retryDelayMs } = step
+  const policy = plan.policies.warm
+  const longestMs = (timeoutMs + retryDelayMs) * (retries + 1)
+  const { warmCaches } = proxyActivities<Activities>(
+    optionsFor(
+      { ...policy, startToCloseMs: policy.startToCloseMs + longestMs },
+      {
+        taskQueue: workflowInfo().taskQueue,
+        activityId: `${step.id}/1`,
+        summary: `GET ${paths.join(', ')}`.slice(0, MAX_SUMMARY_CHARS),
+      },
+    ),
+  )
+  const warmed = await warmCaches({ work: { baseUrl, paths, timeoutMs, retries, retryDelayMs } })
+  state.update(step.id, { warmed, attempts: Math.max(...warmed.map(({ attempts }) => attempts)) })
+  return warmed.every(isWarm) ? 'succeeded' : 'warned'
 }
 
 function brokenChecks({ mart, checks }: MartReport): string {

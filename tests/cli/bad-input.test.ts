@@ -77,7 +77,7 @@ describe('refused before anything starts', () => {
 describe('millrace check', () => {
   test('says of a good pipeline what it will do, with the type and origin of every column', async () => {
     const workspace = await makeWorkspace()
-    const { code, stdout } = await millrace(workspace, ['check'])
+    const { code, stdout } = await millrace(workspace, ['check', 'daily'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/raw\.viewing_logs/)
     expect(stdout).toMatch(/average_bitrate_mbps\s+numeric\(6,3\)\s+dbt source/)
@@ -88,15 +88,15 @@ describe('millrace check', () => {
     const daily = path.join(workspace.pipelinesDir, 'daily.yml')
     const write = (steps: string) => writeFile(daily, `name: daily\ndbt: { project_dir: dbt }\nsteps:\n${steps}`)
     await write('  - validate: [{ mart: mart_user, key: [user_id] }]\n')
-    expect((await millrace(workspace, ['check'])).stderr).toMatch(
+    expect((await millrace(workspace, ['check', 'daily'])).stderr).toMatch(
       /'mart_user' \(did you mean 'mart_users'\?\): no such model/,
     )
     await write('  - ingest: [{ into: raw.viewing_log, files: x.csv }]\n')
-    expect((await millrace(workspace, ['check'])).stderr).toMatch(
+    expect((await millrace(workspace, ['check', 'daily'])).stderr).toMatch(
       /raw\.viewing_log is not a source .*did you mean 'raw\.viewing_logs'/,
     )
     await writeFile(path.join(workspace.root, 'dbt/models/broken.sql'), 'select {{ oops( }}')
-    const { code, stderr } = await millrace(workspace, ['check'])
+    const { code, stderr } = await millrace(workspace, ['check', 'daily'])
     expect(stderr).toMatch(/dbt parse could not start: Compilation Error in model broken/)
     expect(code).toBe(1)
   })

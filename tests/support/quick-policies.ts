@@ -8,5 +8,6 @@ export const QUICK_POLICIES: Policies = {
   dbt: quick(DEFAULT_POLICIES.dbt),
   validate: quick(DEFAULT_POLICIES.validate),
   publish: quick(DEFAULT_POLICIES.publish),
+  warm: quick(DEFAULT_POLICIES.warm),
   record: quick(DEFAULT_POLICIES.record),
 }

@@ -117,6 +117,7 @@ function succeeding(plan: Plan): Activities {
     ...BAR_ACTIVITIES,
     validateMarts: async () => ({ result: [], bytesBilled: null }),
     publishMarts: async () => ({ result: { to: 'analytics', marts: [], copy: null }, bytesBilled: null }),
+    warmCaches: async () => [],
     recordRefresh: async () => undefined,
     readAlerts: async () => ({ alerts: plan.alerts ?? null, target: plan.target }),
   }
@@ -128,7 +129,7 @@ const FAST = { heartbeatMs: 2_000, lostWorkerDelayMs: 100, retryDelayMs: 100 } a
 /** A plan of its own task queue, with short delays, and these steps. */
 export function planOf(name: string, steps: readonly PlannedStep[], change: Partial<Plan> = {}): Plan {
   const taskQueue = `${name}-${Math.random().toString(36).slice(2, 8)}`
-  const { ingest, dbt, validate, publish, record } = DEFAULT_POLICIES
+  const { ingest, dbt, validate, publish, warm, record } = DEFAULT_POLICIES
   return {
     pipeline: 'scripted',
     description: '',
@@ -145,6 +146,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
       dbt: { ...dbt, ...FAST },
       validate: { ...validate, ...FAST },
       publish: { ...publish, ...FAST },
+      warm: { ...warm, ...FAST },
       record: { ...record, ...FAST },
     },
     searchAttributes: true,

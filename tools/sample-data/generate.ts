@@ -1,4 +1,4 @@
-// Writes the sample exports into data/inbox and what is true of them into tests/fixtures/sample-truth.json: the same bytes every time.
+// Writes the sample exports into data/inbox and data/dwh-sig, and what is true of them into tests/fixtures/: the same bytes every time.
 //
 //   node tools/sample-data/generate.ts [--out DIR]      DIR takes the place of the project's root folder
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { exportDates, socialInteractions, viewingLogs } from './exports.ts'
 import { dayFiles, type DayFile, type FileTruth } from './files.ts'
+import { industryData } from './industry.ts'
 import { interactionsOn, type Interaction } from './social.ts'
 import { dateOf, dayMs, startOf } from './time.ts'
 import { viewingsOn, type Viewing } from './viewing.ts'
@@ -47,6 +48,9 @@ export function writeSampleData(root: string): void {
   }
   for (const { path, text } of files) writeFile(join(root, path), text)
   writeFile(join(root, 'tests/fixtures/sample-truth.json'), `${JSON.stringify(truth, null, 2)}\n`)
+  const industry = industryData()
+  for (const [path, text] of Object.entries(industry.files)) writeFile(join(root, path), text)
+  writeFile(join(root, 'tests/fixtures/industry-truth.json'), `${JSON.stringify(industry.truth, null, 1)}\n`)
 }
 
 function daysThatHappen(): string[] {
