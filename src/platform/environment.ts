@@ -52,6 +52,25 @@ export function environmentVariable(name: string): string | undefined {
   return process.env[name]
 }
 
+/** A text with its `${NAME}` and `${NAME:-default}` filled in; an empty variable counts as not set, as in a shell. */
+export function fillVariables(text: string): {
+  readonly text: string
+  /** Not set, and without a default. */
+  readonly missing: readonly string[]
+  /** What variables were put in. */
+  readonly values: readonly string[]
+} {
+  const missing: string[] = []
+  const values: string[] = []
+  const filled = text.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_whole, name: string, fallback: string | undefined) => {
+    const value = process.env[name] || undefined
+    if (value !== undefined) values.push(value)
+    else if (fallback === undefined) missing.push(name)
+    return value ?? fallback ?? ''
+  })
+  return { text: filled, missing, values }
+}
+
 /** Values of the variables that dbt treats as secrets, by their name. */
 export function secretVariables(): string[] {
   return Object.entries(process.env).flatMap(([name, value]) =>

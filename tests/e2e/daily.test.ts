@@ -195,7 +195,10 @@ test('a selection that matches nothing is never green', async () => {
   await startWorkerProcess(workspace)
   const file = path.join(workspace.root, 'pipelines/daily.yml')
   const yaml = await readFile(file, 'utf8')
-  await writeFile(file, yaml.replace('command: run,', "command: run, select: ['mart_users,mart_content_performance'],"))
+  await writeFile(
+    file,
+    yaml.replace("run, select: ['tag:daily']", "run, select: ['mart_users,mart_content_performance']"),
+  )
   const report = await run(workspace, '--date', DAY)
   expect(report.failure?.type).toBe('DbtNothingSelected')
   const { code, stderr } = await millrace(workspace, ['check', 'daily'])
