@@ -83,3 +83,8 @@ export function childEnvironment(additions: Readonly<Record<string, string>>): R
   const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return { ...Object.fromEntries(inherited), ...additions }
 }
+
+/** For all that this process does from now on, its children included. */
+export function setVariables(variables: Readonly<Record<string, string>>): void {
+  Object.assign(process.env, variables)
+}

@@ -61,7 +61,7 @@ async function exchange(request: HttpRequest, take: Take): Promise<HttpAnswer> {
   const { abort, timeoutMs } = request
   abort?.throwIfAborted()
   const time = AbortSignal.timeout(timeoutMs)
-  const signal = AbortSignal.any([time, ...(abort === undefined ? [] : [abort])])
+  const signal = abort === undefined ? time : AbortSignal.any([time, abort])
   try {
     let url = new URL(request.url)
     for (let redirects = 0; ; redirects++) {
@@ -185,18 +185,25 @@ const LOOPBACK = listOf(['127.0.0.0/8', '::1/128'])
 const PRIVATE = listOf(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'])
 /** Link-local (cloud metadata is there), multicast, reserved, and forms that wrap an IPv4 address in an IPv6 one. */
 const RESERVED = listOf([
-  ...['0.0.0.0/8', '169.254.0.0/16', '192.0.0.0/24', '192.0.2.0/24', '198.18.0.0/15', '198.51.100.0/24'],
-  ...[
-    '203.0.113.0/24',
-    '224.0.0.0/3',
-    '::/128',
-    'fe80::/10',
-    'fec0::/10',
-    'ff00::/8',
-    '64:ff9b::/96',
-    '64:ff9b:1::/48',
-  ],
-  ...['100::/64', '2001::/32', '2001:db8::/32', '2002::/16', 'fd00:ec2::254/128'],
+  '0.0.0.0/8',
+  '169.254.0.0/16',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/3',
+  '::/128',
+  'fe80::/10',
+  'fec0::/10',
+  'ff00::/8',
+  '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2001::/32',
+  '2001:db8::/32',
+  '2002::/16',
+  'fd00:ec2::254/128',
 ])
 
 /** BlockList looks at an IPv4 address inside ::ffff:0:0/96 like at the address itself. */
