@@ -16,7 +16,7 @@ import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli
 import * as schedules from './cli/schedules.ts'
 import { initCommand, type InitFlags } from './cli/init.ts'
 import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
-import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
+import { demoCommand, demoRunCommand, serveCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
 import { color, sayError } from './cli/terminal.ts'
 
@@ -55,6 +55,7 @@ interface RunFlags {
   readonly from?: string
   readonly detach: boolean
   readonly dryRun: boolean
+  readonly demo: boolean
   readonly json: boolean
 }
 
@@ -68,6 +69,7 @@ program
   .option('--from <step>', 'run this step and those behind it')
   .option('--detach', 'start it and return', false)
   .option('--dry-run', 'print the plan, start nothing', false)
+  .option('--demo', 'on a fake source of its own, without a key: weather-hourly', false)
   .option('--json', 'events as JSON lines', false)
   .allowUnknownOption()
   .allowExcessArguments()
@@ -78,11 +80,25 @@ program
       ...(flags.only === undefined ? {} : { only: flags.only }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
     }
+    if (flags.demo) return finish(demoRunCommand(openCli(), pipeline, request, flags.json))
     return finish(
       flags.dryRun
         ? dryRunCommand(openCli(), pipeline, request, flags.json)
         : runCommand(openCli(), pipeline, request, flags),
     )
+  })
+
+program
+  .command('serve')
+  .description("a worker and a pipeline's schedules, until Ctrl+C, which pauses them; its params go into every run")
+  .argument('<pipeline>', 'name of a file in pipelines/')
+  .usage('<pipeline> [--dept 9] [options]')
+  .option('--demo', 'on a fake source of its own, without a key: weather-hourly', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action((pipeline: string, { demo }: { demo: boolean }, command: Command) => {
+    const params = parseParams(command.args.slice(1))
+    return finish(serveCommand(openCli(), pipeline, Object.keys(params).length === 0 ? {} : { params }, demo))
   })
 
 program

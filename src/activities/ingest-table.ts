@@ -9,6 +9,7 @@ import { digestFile } from '../ingest/digest.ts'
 import { batchId, loadId } from '../ingest/load-id.ts'
 import { openLoadStream } from '../ingest/load-stream.ts'
 import { loadFiles, matchFiles, rawColumns, type NamedFile } from '../ingest/shape.ts'
+import { fetchHttp } from '../sources/http.ts'
 import { faultPoint } from '../platform/fault.ts'
 import {
   rejectsTable,
@@ -39,7 +40,7 @@ export function createIngestTable(deps: ActivityDeps) {
     const startedAtMs = performance.now()
     const report = await withHeartbeat((show, abort) =>
       withWarehouse(deps, plan, abort, async (place) => {
-        const files = await openEntryFiles(deps.workspace.root, entry)
+        const files = await openFiles(deps.workspace.root, entry, place.scratchDir, abort)
         try {
           const loaded = await ingest(plan, entry, files, place, abort, show)
           return { ...loaded, bytesBilled: place.bytesBilled() }
@@ -50,6 +51,16 @@ export function createIngestTable(deps: ActivityDeps) {
     )
     return { ...report, durationMs: Math.round(performance.now() - startedAtMs) }
   }
+}
+
+async function openFiles(
+  root: string,
+  entry: IngestEntry,
+  scratchDir: string,
+  abort: AbortSignal,
+): Promise<NamedFile[]> {
+  if (entry.http === undefined) return await openEntryFiles(root, entry)
+  return [{ name: entry.files, file: await fetchHttp(entry.http, entry.files, scratchDir, abort) }]
 }
 
 async function ingest(

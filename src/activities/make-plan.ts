@@ -11,6 +11,7 @@ import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
 import { resolveContract } from '../ingest/contract.ts'
 import { planAlerts } from '../pipeline/alerts.ts'
 import { parseByteSize } from '../pipeline/byte-size.ts'
+import { httpName, httpTexts, planHttp } from '../pipeline/http-source.ts'
 import { durationMs } from '../pipeline/duration.ts'
 import { mergedEnv } from '../pipeline/dbt-env.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
@@ -22,6 +23,7 @@ import {
   fillIn,
   placeholders,
   resolveRequest,
+  valuesOf,
   type ChosenStep,
   type ResolvedRequest,
 } from '../pipeline/request.ts'
@@ -152,7 +154,7 @@ function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manif
   const { id, definition, skipped } = chosen
   const base = { id, onFailure: definition.on_failure, skipped }
   if (definition.ingest !== undefined) {
-    const entries = definition.ingest.map((entry) => planEntry(entry, resolved, manifest))
+    const entries = definition.ingest.flatMap((entry) => planEntries(entry, resolved, manifest))
     return { ...base, kind: 'ingest', entries }
   }
   if (definition.dbt !== undefined) {
@@ -176,15 +178,28 @@ function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manif
   return planPublish(chosen, resolved, manifest, targetName)
 }
 
-function planEntry(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry {
+/** One, or one for each value of its `for_each`. */
+function planEntries(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry[] {
+  const param = entry.for_each
+  if (param === undefined) return [planEntry(entry, params, manifest)]
+  return valuesOf(params[param] ?? '').map((forEach) => ({
+    ...planEntry(entry, { ...params, [param]: forEach }, manifest),
+    forEach,
+  }))
+}
+
+function planEntry(entry: IngestDefinition, params: ResolvedRequest['params'], manifest: Manifest): IngestEntry {
   const into = parseTableName(entry.into) as TableName // the schema has checked its form
   const fill = (text: string) => fillIn(text, params)
-  const texts = [entry.files, ...Object.values(entry.add).map(String)]
+  const http = entry.http && planHttp(entry.http, fill)
+  const files = entry.files ?? ''
+  const texts = [files, ...(entry.http ? httpTexts(entry.http) : []), ...Object.values(entry.add).map(String)]
   return {
     id: entryId(entry),
     into,
-    files: fill(entry.files),
-    inbox: inboxOf(entry.files),
+    files: http === undefined ? fill(files) : httpName(http),
+    ...(http === undefined ? {} : { http }),
+    inbox: inboxOf(files),
     missing: entry.missing,
     waitForMs: durationMs(entry.wait_for),
     mode: entry.mode,

@@ -8,6 +8,7 @@ import { describeFailure, failure, type FailureInfo } from '../pipeline/failure.
 import { loadPipeline } from '../pipeline/load.ts'
 import { writeFileAtomically } from '../platform/files.ts'
 import { PLAN_FILE } from '../platform/run-folders.ts'
+import { resolveHttp } from '../sources/http.ts'
 import { runFolder } from '../platform/workspace.ts'
 import type { EmptySelection } from '../dbt/selection.ts'
 import type { ActivityDeps } from './context.ts'
@@ -81,6 +82,10 @@ async function fileObstacle(root: string, steps: Plan['steps']): Promise<Failure
     if (step.kind !== 'ingest' || step.skipped) continue
     for (const entry of step.entries) {
       try {
+        if (entry.http !== undefined) {
+          resolveHttp(entry.http, entry.files)
+          continue
+        }
         const files = await openEntryFiles(root, entry)
         await Promise.all(files.map(({ file }) => file.handle.close()))
         if (files.length === 0 && entry.missing === 'fail') throw missingFiles(entry)
@@ -92,6 +97,7 @@ async function fileObstacle(root: string, steps: Plan['steps']): Promise<Failure
   }
   const [first] = problems
   if (first === undefined) return null
-  const type = problems.some((problem) => problem.type === 'FileRefused') ? 'FileRefused' : 'FileMissing'
-  return describeFailure(failure(type, problems.map(({ message }) => message).join('\n')))
+  const types = problems.map(({ type }) => type)
+  const type = (['SourceUnconfigured', 'FileRefused'] as const).find((each) => types.includes(each)) ?? 'FileMissing'
+  return describeFailure(failure(type, [...new Set(problems.map(({ message }) => message))].join('\n')))
 }

@@ -1,7 +1,7 @@
 // warmCaches: an API is asked for what its readers will want next, so that it has the new marts at hand. A cold cache is a warning, never a failure.
 import { setTimeout as pause } from 'node:timers/promises'
 import { isWarm, type WarmedUrl, type WarmWork } from '../pipeline/warm.ts'
-import { fillFromEnvironment } from '../platform/environment.ts'
+import { fillVariables } from '../platform/environment.ts'
 import { getStatus } from '../platform/http.ts'
 import { withHeartbeat } from './heartbeat.ts'
 
@@ -20,7 +20,7 @@ export function createWarmCaches() {
 
 /** How each path was answered in the end, in order; all of them are asked at once, each tried again on its own. */
 export async function warmAll(work: WarmWork, abort: AbortSignal): Promise<WarmedUrl[]> {
-  const base = fillFromEnvironment(work.baseUrl)
+  const base = fillVariables(work.baseUrl).text
   return await Promise.all(work.paths.map((path) => warm(path, base, work, abort)))
 }
 

@@ -1,11 +1,16 @@
 // `millrace start`, `worker` and `demo`: the server, the worker and the schedules, up for as long as they are wanted.
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { failure } from '../pipeline/failure.ts'
+import type { PipelineDefinition } from '../pipeline/definition.ts'
+import { httpName, planHttp } from '../pipeline/http-source.ts'
+import type { RunRequest } from '../pipeline/plan.ts'
 import { runLimits } from '../platform/environment.ts'
 import { installLog } from '../platform/log.ts'
 import { INSTALLATION } from '../platform/workspace.ts'
-import { applySchedules } from '../schedules/apply.ts'
-import { desiredSchedules } from '../schedules/desired.ts'
+import { resolveHttp } from '../sources/http.ts'
+import { applySchedule, applySchedules } from '../schedules/apply.ts'
+import { desiredSchedules, OUR_PAUSE } from '../schedules/desired.ts'
 import {
   connectClient,
   ownServerAddress,
@@ -18,6 +23,7 @@ import { ensureDevServer, findDevServer, hasOtherOwner, type DevServer } from '.
 import { ensureNamespace } from '../temporal/ensure-namespace.ts'
 import { startWorker, type RunningWorker } from '../worker.ts'
 import type { Cli } from './cli.ts'
+import { startDemoSource } from './demo-source.ts'
 import { outputMode } from './follow.ts'
 import { followToEnd } from './run.ts'
 import { appliedLines } from './schedules.ts'
@@ -82,6 +88,89 @@ export async function workerCommand(cli: Cli): Promise<number> {
     await connected.connection.close()
   }
   return 0
+}
+
+/** One run on a server and worker of this process, with the source that `--demo` starts. */
+export async function demoRunCommand(cli: Cli, pipeline: string, request: RunRequest, json: boolean): Promise<number> {
+  const abort = abortOnSignal()
+  const demo = await startDemoSource(cli, pipeline)
+  try {
+    await checkRequest(cli.workspace, pipeline, request)
+    return await withServer(demo.cli, async (connected) => {
+      const { taskQueue } = demo.cli.environment
+      const worker = await openWorker(demo.cli, connected, workerLog(cli))
+      try {
+        const { workflowId } = await startRun(connected, cli.workspace, taskQueue, pipeline, request)
+        return await followToEnd(demo.cli, connected, workflowId, pipeline, outputMode(json), abort)
+      } finally {
+        await worker.stop()
+      }
+    })
+  } finally {
+    await demo.close()
+  }
+}
+
+/**
+ * A worker and the pipeline's schedules, whose runs get the given params, until Ctrl+C; then the schedules are paused.
+ * Fails with RequestInvalid for a pipeline without schedules.
+ */
+export async function serveCommand(given: Cli, pipeline: string, request: RunRequest, demo: boolean): Promise<number> {
+  const abort = abortOnSignal()
+  const source = demo ? await startDemoSource(given, pipeline) : { cli: given, close: async () => undefined }
+  const { cli } = source
+  try {
+    const { definition } = await checkRequest(cli.workspace, pipeline, request)
+    requireVariables(definition)
+    const schedules = (await desiredSchedules(cli.workspace, cli.environment.taskQueue))
+      .filter((schedule) => schedule.pipeline === pipeline)
+      .map((schedule) => ({ ...schedule, request: { ...schedule.request, ...request } }))
+      .map((schedule) => (demo ? { ...schedule, id: `${schedule.id}.demo` } : schedule))
+    if (schedules.length === 0) {
+      throw failure(
+        'RequestInvalid',
+        `${pipeline} has no schedules; add one to pipelines/${pipeline}.yml, or \`run\` it once`,
+      )
+    }
+    return await withServer(cli, async (connected, devServer) => {
+      const { client, server } = connected
+      const worker = await openWorker(cli, connected, workerLog(cli))
+      try {
+        const applied = []
+        for (const each of schedules) applied.push(await applySchedule(client, each, cli.environment.taskQueue))
+        say(
+          `${color.green('✔')} serving ${pipeline}`,
+          ...(server.uiUrl === undefined ? [] : [`  Temporal UI  ${color.underline(server.uiUrl)}`]),
+          ...appliedLines(applied).map((line) => `  ${line}`),
+          '  Ctrl+C ends it and pauses its schedule',
+        )
+        try {
+          await Promise.race([untilAborted(abort), worker.ended, ...(devServer === undefined ? [] : [devServer.ended])])
+        } finally {
+          for (const { id } of schedules) {
+            await client.schedule
+              .getHandle(id)
+              .pause(`${OUR_PAUSE}not served; \`millrace serve ${pipeline}\` goes on with it`)
+            say(`schedule ${id} is paused; \`millrace serve ${pipeline}\` goes on with it`)
+          }
+        }
+      } finally {
+        await worker.stop()
+      }
+      return 0
+    })
+  } finally {
+    await source.close()
+  }
+}
+
+/** The worker is this process, so what it lacks is said at once. Fails with SourceUnconfigured. */
+function requireVariables({ steps }: PipelineDefinition): void {
+  for (const { http } of steps.flatMap(({ ingest }) => ingest ?? [])) {
+    if (http === undefined) continue
+    const planned = planHttp(http, (text) => text)
+    resolveHttp(planned, httpName(planned))
+  }
 }
 
 /** The daily pipeline on the sample files: on the stack that is up, else on one of its own. */

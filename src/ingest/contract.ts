@@ -40,6 +40,7 @@ export function resolveContract(
       ? entry.columns.list
       : undefined
   if (declared === undefined && source === undefined) problems.push(unknownSource(table, manifest))
+  const mayLack = typeof entry.columns === 'object' && !Array.isArray(entry.columns) ? entry.columns.optional : []
   const added = addedColumns(entry, source?.columns ?? [], fill, problems)
   const brought: ContractColumn[] =
     declared === undefined
@@ -62,7 +63,12 @@ export function resolveContract(
           notNull: false,
         }))
   const key = (entry.key ?? []) as Identifier[] // the schema has checked their form
-  const contract = brought.length === 0 ? null : brought.map((column) => withRules(column, entry, key))
+  const contract =
+    brought.length === 0 ? null : brought.map((column) => withRules(orOptional(column, mayLack), entry, key))
+  const headers = brought.map(({ header }) => header)
+  for (const name of mayLack.filter((name) => !headers.includes(name))) {
+    problems.push(`columns.optional: ${entry.into} has no column '${name}'${didYouMean(name, headers)}`)
+  }
   if (contract !== null) requireKnown(entry, contract, problems)
   const needing = [
     ...(Object.keys(entry.rules).length > 0 ? ['rules'] : []),
@@ -164,6 +170,10 @@ function addedValue(text: string, fill: (text: string) => string): AddedColumn['
     default:
       return text.startsWith('$') ? undefined : { kind: 'text', text: fill(text) }
   }
+}
+
+function orOptional(column: ContractColumn, mayLack: readonly string[]): ContractColumn {
+  return mayLack.includes(column.header) ? { ...column, optional: true } : column
 }
 
 function withRules(column: ContractColumn, { rules }: IngestDefinition, key: readonly string[]): ContractColumn {

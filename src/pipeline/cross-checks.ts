@@ -14,18 +14,29 @@ const RESERVED_STEP_NAMES = new Set(['record'])
 
 const scalar = z.union([z.string(), z.number()])
 const paramParts = z
-  .object({ type: z.string().catch(''), default: scalar.optional().catch(undefined) })
-  .catch({ type: '' })
+  .object({
+    type: z.string().catch(''),
+    default: scalar.optional().catch(undefined),
+    list: z.boolean().catch(false),
+  })
+  .catch({ type: '', list: false })
 const columnNames = z.array(z.object({ name: z.unknown() }))
+const texts = z.record(z.string(), z.unknown()).catch({})
+const httpParts = z
+  .object({ url: z.string().catch(''), params: texts, headers: texts })
+  .nullable()
+  .catch(null)
 const ingestParts = z
   .object({
     into: z.string().catch(''),
     name: z.string().optional().catch(undefined),
     files: z.string().catch(''),
+    http: httpParts,
+    for_each: z.string().nullable().catch(null),
     add: z.record(z.string(), z.unknown()).catch({}),
-    columns: z.union([columnNames, z.object({ list: columnNames })]).catch([]),
+    columns: z.union([columnNames, z.object({ list: columnNames.catch([]) })]).catch([]),
   })
-  .catch({ into: '', files: '', add: {}, columns: [] })
+  .catch({ into: '', files: '', http: null, for_each: null, add: {}, columns: [] })
 const dbtParts = z
   .object({
     vars: z.record(z.string(), z.unknown()).catch({}),
@@ -68,6 +79,7 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
     found.push({ path: ['name'], message: `'${name}' is a workflow of Millrace itself; choose another name` })
   }
   const params = Object.keys(declared)
+  const lists = params.filter((param) => declared[param]?.list)
   for (const [param, { type, default: value }] of Object.entries(declared)) {
     if (value === undefined) continue
     const text = String(value)
@@ -97,8 +109,8 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
         text: String(text),
       })),
     )
-    found.push(...unknownPlaceholders(dbtTexts, params))
-    step.ingest.forEach(({ into, name: own, files, add, columns }, entryIndex) => {
+    found.push(...unknownPlaceholders(dbtTexts, params), ...listsOutsideForEach(dbtTexts, lists))
+    step.ingest.forEach(({ into, name: own, files, http, for_each, add, columns }, entryIndex) => {
       const entry = ['steps', stepIndex, 'ingest', entryIndex]
       const id = entryId({ into, ...(own === undefined ? {} : { name: own }) })
       if (into !== '' && entries.has(id)) {
@@ -110,9 +122,17 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
       entries.add(id)
       const texts = [
         { path: [...entry, 'files'], text: files },
+        ...httpTextsAt([...entry, 'http'], http),
         ...Object.entries(add).map(([column, text]) => ({ path: [...entry, 'add', column], text: String(text) })),
       ]
       found.push(...unknownPlaceholders(texts, params))
+      found.push(
+        ...listsOutsideForEach(
+          texts,
+          lists.filter((list) => list !== for_each),
+        ),
+      )
+      if (for_each !== null) found.push(...forEachProblems([...entry, 'for_each'], for_each, lists, texts))
       const list = Array.isArray(columns) ? columns : columns.list
       const place = [...entry, 'columns', ...(Array.isArray(columns) ? [] : ['list'])]
       list.forEach(({ name: column }, index) => {
@@ -159,6 +179,38 @@ function uncheckedMarts(
           message: `no step before it validates '${mart}'${didYouMean(mart, validated)}, and what is not checked is not published`,
         },
   )
+}
+
+type TextAt = { readonly path: PropertyKey[]; readonly text: string }
+
+function httpTextsAt(path: PropertyKey[], http: z.output<typeof httpParts>): TextAt[] {
+  if (http === null) return []
+  return [
+    { path: [...path, 'url'], text: http.url },
+    ...(['params', 'headers'] as const).flatMap((key) =>
+      Object.entries(http[key]).map(([name, text]) => ({ path: [...path, key, name], text: String(text) })),
+    ),
+  ]
+}
+
+/** A param of several values has one only inside an entry that is loaded for each of them. */
+function listsOutsideForEach(texts: readonly TextAt[], lists: readonly string[]) {
+  return texts.flatMap(({ path, text }) =>
+    placeholders(text)
+      .filter((used) => lists.includes(used))
+      .map((used) => ({
+        path,
+        message: `{${used}} may be several values; only an entry with \`for_each: ${used}\` can use it`,
+      })),
+  )
+}
+
+function forEachProblems(path: PropertyKey[], param: string, lists: readonly string[], texts: readonly TextAt[]) {
+  if (!lists.includes(param)) {
+    return [{ path, message: `'${param}' is not a param with \`list: true\`${didYouMean(param, lists)}` }]
+  }
+  const isUsed = texts.some(({ text }) => placeholders(text).includes(param))
+  return isUsed ? [] : [{ path, message: `{${param}} stands nowhere in the entry, so all its loads would be the same` }]
 }
 
 /** Each {name} in the texts that is none of the params. */

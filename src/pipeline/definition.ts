@@ -4,6 +4,7 @@ import { alerts } from './alerts.ts'
 import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { dbtStep } from './dbt-step.ts'
+import { httpSource } from './http-source.ts'
 import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
 import { refreshLog } from './refresh-log.ts'
@@ -19,6 +20,7 @@ const param = z
       .union([z.string(), z.int()], 'expected a text or a whole number')
       .optional()
       .describe('date: yesterday, today or YYYY-MM-DD'),
+    list: z.boolean().optional().describe('May be several values, 9,31,2A: for entries with for_each'),
   })
   .describe('A value that a run is started with, used as {name}')
 
@@ -43,7 +45,15 @@ const columnList = z.array(column).min(1)
 
 /** `match` alone, a list alone, or both. */
 const columns = z.union(
-  [extraColumns, columnList, z.strictObject({ match: extraColumns.default('strict'), list: columnList })],
+  [
+    extraColumns,
+    columnList,
+    z.strictObject({
+      match: extraColumns.default('strict'),
+      list: columnList.optional(),
+      optional: z.array(nonEmptyText).default([]).describe('Columns of the dbt source that a file may do without'),
+    }),
+  ],
   'expected a list of columns such as { name: id, type: int }, one of strict, ignore_extra, evolve, or { match: …, list: … }',
 )
 
@@ -91,7 +101,9 @@ const ingestEntry = z
       .string()
       .refine((text) => parseTableName(text) !== undefined, 'expected schema.table in lower-case letters, digits and _')
       .describe('The raw table, a source of the dbt project'),
-    files: nonEmptyText.describe('Path below the workspace, with {params}; * and ? match several files'),
+    files: nonEmptyText.optional().describe('Path below the workspace, with {params}; * and ? match several files'),
+    http: httpSource.optional(),
+    for_each: identifier.optional().describe('A param with `list: true`: one load for each of its values'),
     missing: z.enum(['fail', 'skip', 'wait']).default('fail').describe('When there is no such file'),
     wait_for: duration.default('6h').describe('How long `missing: wait` waits'),
     mode: z
@@ -129,6 +141,10 @@ const ingestEntry = z
   })
   .superRefine((entry, context) => {
     const say = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+    if (entry.files === undefined && entry.http === undefined) say('files', 'is missing (or `http`)')
+    if (entry.files !== undefined && entry.http !== undefined) say('http', 'stands beside `files`; write one of them')
+    if (entry.http !== undefined && entry.missing !== 'fail')
+      say('missing', 'is about files; leave it out beside `http`')
     if (entry.mode === 'upsert' && entry.key === undefined) say('mode', 'upsert needs a `key`')
     if (entry.key === undefined && entry.newest_by !== undefined) say('newest_by', 'needs a `key`')
     if (entry.key === undefined && entry.duplicates !== 'reject') say('duplicates', 'needs a `key`')
@@ -144,9 +160,13 @@ const ingestEntry = z
       say('newest_by', 'only `mode: upsert` and `duplicates: keep_last` look at it; leave it out')
     }
     const { columns } = entry
-    const list = Array.isArray(columns) ? columns : typeof columns === 'object' ? columns.list : []
+    const list = Array.isArray(columns) ? columns : typeof columns === 'object' ? (columns.list ?? []) : []
+    const mayLack = typeof columns === 'object' && !Array.isArray(columns) ? columns.optional : []
     const match = typeof columns === 'string' ? columns : Array.isArray(columns) ? undefined : columns?.match
-    if (!entry.dialect.header && (list.some(({ optional }) => optional) || (match ?? 'strict') !== 'strict')) {
+    if (
+      !entry.dialect.header &&
+      (list.some(({ optional }) => optional) || mayLack.length > 0 || (match ?? 'strict') !== 'strict')
+    ) {
       say('columns', 'a file without a header has all columns in their order: none optional, none more')
     }
   })

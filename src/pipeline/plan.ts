@@ -109,8 +109,12 @@ export interface IngestEntry {
   /** Names the entry among those of its pipeline, wherever it stands there: part of its batch. */
   readonly id: string
   readonly into: TableName
-  /** Path or glob relative to the workspace, params filled in. */
+  /** Path or glob relative to the workspace, params filled in; of an `http` entry how the request is called. */
   readonly files: string
+  /** Where the entry's one file comes from, instead of the workspace. */
+  readonly http?: HttpSource
+  /** The value that this load is for, of an entry with `for_each`. */
+  readonly forEach?: string
   /** The folder, relative to the workspace, that all of them must lie in. */
   readonly inbox: string
   readonly missing: 'fail' | 'skip' | 'wait'
@@ -135,6 +139,19 @@ export interface IngestEntry {
   readonly duplicates: 'reject' | 'keep_first' | 'keep_last'
   /** Says which of two rows with the same key is the newer one; without it the later record is. */
   readonly newestBy: Identifier | null
+}
+
+/** A request with params filled in; `${VARIABLES}` are read where it is made, so that a plan holds no secret. */
+export interface HttpSource {
+  readonly url: string
+  readonly params: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly retries: number
+  readonly longestWaitMs: number
+  readonly privateNetwork: boolean
+  readonly hint: string | null
 }
 
 export interface ContractColumn {

@@ -35,14 +35,19 @@ export function resolveRequest(
   return { params, logicalDate: (dateParam === undefined ? undefined : params[dateParam]) ?? runDay, steps }
 }
 
-/** `{name}` → the param's value. */
+/** `{name}` → the param's value. `${NAME}` is a variable of the environment, not a param. */
 export function fillIn(text: string, params: Readonly<Record<string, string>>): string {
-  return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => params[name] ?? whole)
+  return text.replaceAll(/(?<!\$)\{(\w+)\}/g, (whole, name: string) => params[name] ?? whole)
 }
 
 /** Names used as {name} in a text. */
 export function placeholders(text: string): string[] {
-  return [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '')
+  return [...text.matchAll(/(?<!\$)\{(\w+)\}/g)].map((match) => match[1] ?? '')
+}
+
+/** The values of a param that may have several. */
+export function valuesOf(text: string): string[] {
+  return [...new Set(text.split(','))]
 }
 
 /** What an ingest entry is called in its pipeline: its table, and its own name where it has one. */
@@ -78,14 +83,14 @@ function resolveParams(
     problems.push(`there is no param '${name}'${didYouMean(name, known)}, params: ${known.join(', ') || 'none'}`)
   }
   const params: Record<string, string> = {}
-  for (const [name, { type, default: fallback }] of Object.entries(definition.params)) {
+  for (const [name, { type, default: fallback, list }] of Object.entries(definition.params)) {
     const text = given[name] ?? (fallback === undefined ? undefined : String(fallback))
     if (text === undefined) {
       problems.push(`param '${name}' has no default; give --${name} VALUE`)
       continue
     }
-    const value = paramValue(type, text, runTimeMs)
-    if (value === undefined) {
+    const values = (list === true ? valuesOf(text) : [text]).map((each) => paramValue(type, each.trim(), runTimeMs))
+    if (values.includes(undefined)) {
       const expected = {
         date: 'an existing day written YYYY-MM-DD, nor today or yesterday',
         int: 'a whole number',
@@ -93,7 +98,7 @@ function resolveParams(
       }[type]
       problems.push(`--${name} '${text}' is not ${expected}`)
     } else {
-      params[name] = value
+      params[name] = [...new Set(values)].join(',')
     }
   }
   return params

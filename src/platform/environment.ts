@@ -83,12 +83,23 @@ export function readAlertEnvironment(): AlertEnvironment {
   }
 }
 
-/** `${NAME}` and `${NAME:-default}` → the variable's value; as in a shell, the default is also for one that is empty. */
-export function fillFromEnvironment(text: string): string {
-  return text.replaceAll(
-    /\$\{(\w+)(?::-([^}]*))?\}/g,
-    (_whole, name: string, fallback: string | undefined) => process.env[name] || (fallback ?? ''),
-  )
+/** A text with its `${NAME}` and `${NAME:-default}` filled in; an empty variable counts as not set, as in a shell. */
+export function fillVariables(text: string): {
+  readonly text: string
+  /** Not set, and without a default. */
+  readonly missing: readonly string[]
+  /** What variables were put in. */
+  readonly values: readonly string[]
+} {
+  const missing: string[] = []
+  const values: string[] = []
+  const filled = text.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_whole, name: string, fallback: string | undefined) => {
+    const value = process.env[name] || undefined
+    if (value !== undefined) values.push(value)
+    else if (fallback === undefined) missing.push(name)
+    return value ?? fallback ?? ''
+  })
+  return { text: filled, missing, values }
 }
 
 /** Values of the variables that dbt treats as secrets, by their name. */
@@ -102,4 +113,9 @@ export function secretVariables(): string[] {
 export function childEnvironment(additions: Readonly<Record<string, string>>): Record<string, string> {
   const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return { ...Object.fromEntries(inherited), ...additions }
+}
+
+/** For all that this process does from now on, its children included. */
+export function setVariables(variables: Readonly<Record<string, string>>): void {
+  Object.assign(process.env, variables)
 }

@@ -244,6 +244,7 @@ const RESERVED = listOf([
   '2001:db8::/32',
   '2002::/16',
   'fd00:ec2::254/128',
+  '100.100.100.200/32',
 ])
 
 /** BlockList looks at an IPv4 address inside ::ffff:0:0/96 like at the address itself. */

@@ -21,7 +21,7 @@ export async function applySchedules(
   taskQueue: string,
 ): Promise<AppliedSchedule[]> {
   const applied: AppliedSchedule[] = []
-  for (const schedule of desired) applied.push(await applyOne(client, schedule, taskQueue))
+  for (const schedule of desired) applied.push(await applySchedule(client, schedule, taskQueue))
   const wanted = new Set(desired.map(({ id }) => id))
   for (const id of await ownedSchedules(client, taskQueue)) {
     if (wanted.has(id)) continue
@@ -40,7 +40,12 @@ export async function ownedSchedules(client: Client, taskQueue: string): Promise
   return ids.sort()
 }
 
-async function applyOne(client: Client, desired: DesiredSchedule, taskQueue: string): Promise<AppliedSchedule> {
+/** The same for one of them; the others stay as they are. */
+export async function applySchedule(
+  client: Client,
+  desired: DesiredSchedule,
+  taskQueue: string,
+): Promise<AppliedSchedule> {
   const options = scheduleOptions(desired, taskQueue)
   const handle = client.schedule.getHandle(desired.id)
   const before = await describe(handle)

@@ -89,7 +89,7 @@ async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Pro
       try {
         if (entry.missing === 'wait') await waitForFiles(step, entry)
         const report = await ingestEntry(plan, step, entry, state)
-        show(index, { state: outcomeOfLoad(report), report })
+        show(index, { state: outcomeOfLoad(report, entry), report })
       } catch (error) {
         show(index, { state: isCancellation(error) ? 'cancelled' : 'failed', failure: describeFailure(error) })
         throw error
@@ -102,8 +102,10 @@ async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Pro
   return loads.some((load) => load.state === 'warned') ? 'warned' : 'succeeded'
 }
 
-function outcomeOfLoad({ status, read }: LoadReport): Outcome {
+function outcomeOfLoad({ status, read }: LoadReport, { http }: IngestEntry): Outcome {
   if (status === 'skipped') return 'skipped'
+  // An answer of a header alone means "nothing yet", however often it comes.
+  if (http !== undefined && read === 0) return 'warned'
   return status === 'loaded' && read === 0 ? 'warned' : 'succeeded'
 }
 
@@ -134,7 +136,7 @@ const LOOK_EVERY_MS = 60_000
 
 function ingestEntry(plan: Plan, step: Step<'ingest'>, entry: IngestEntry, state: RunState): Promise<LoadReport> {
   const activity = {
-    name: `${step.id}/${entry.id}`,
+    name: [step.id, entry.id, ...(entry.forEach === undefined ? [] : [entry.forEach])].join('/'),
     summary: `${tableText(entry.into)} ← ${entry.files.split('/').at(-1) ?? entry.files}`,
     onRetry: (attempts: number) => state.update(step.id, { attempts }),
   }

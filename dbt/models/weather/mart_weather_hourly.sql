@@ -1,0 +1,22 @@
+select
+    station_id,
+    department,
+    observed_at,
+    published_at,
+    temperature_c,
+    dew_point_c,
+    min_temperature_c,
+    max_temperature_c,
+    humidity_percent,
+    wind_direction_degrees,
+    wind_speed_ms,
+    wind_speed_kmh,
+    gust_kmh,
+    precipitation_mm,
+    snow_depth_cm,
+    visibility_km,
+    cloud_cover_eighths,
+    sunshine_minutes,
+    pressure_hpa,
+    sea_level_pressure_hpa
+from {{ ref('stg_weather__observations') }}
