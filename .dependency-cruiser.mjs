@@ -14,7 +14,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars)\\.ts$)',
+          '^src/(workflows/|pipeline/(failure|identifier|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars|lease|backfill|logical-date)\\.ts$)',
         dependencyTypesNot: ['type-only'],
       },
     },

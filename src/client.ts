@@ -53,6 +53,8 @@ interface RunFlags {
   readonly from?: string
   readonly detach: boolean
   readonly dryRun: boolean
+  readonly wait: boolean
+  readonly at?: string
   readonly json: boolean
 }
 
@@ -64,6 +66,8 @@ program
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .option('--only <step>', 'run just this step')
   .option('--from <step>', 'run this step and those behind it')
+  .option('--wait', 'where another run of it is under way, begin after that one', false)
+  .option('--at <time>', 'the time that the run is for (default: now), as 2026-11-18T02:00Z')
   .option('--detach', 'start it and return', false)
   .option('--dry-run', 'print the plan, start nothing', false)
   .option('--json', 'events as JSON lines', false)
@@ -75,6 +79,8 @@ program
       ...(flags.target === undefined ? {} : { target: flags.target }),
       ...(flags.only === undefined ? {} : { only: flags.only }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
+      ...(flags.wait ? { wait: true } : {}),
+      ...(flags.at === undefined ? {} : { runTime: flags.at }),
     }
     return finish(
       flags.dryRun
@@ -104,9 +110,10 @@ program
   .command('retry')
   .description('run again what failed; finished loads and dbt nodes are taken over where nothing has changed since')
   .argument('<workflow-id>')
+  .option('--wait', 'where another run of it is under way, begin after that one', false)
   .option('--detach', 'start it and return', false)
   .option('--json', 'events as JSON lines', false)
-  .action((id: string, flags: RunOptions) => finish(retryCommand(openCli(), id, flags)))
+  .action((id: string, flags: RunOptions & { wait: boolean }) => finish(retryCommand(openCli(), id, flags)))
 
 program
   .command('cancel')

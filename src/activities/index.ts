@@ -5,8 +5,10 @@ import { failure, withoutStack } from '../pipeline/failure.ts'
 import { diskFailure } from '../platform/files.ts'
 import { redactor } from '../platform/redaction.ts'
 import type { ActivityDeps } from './context.ts'
+import { createEndLeftRuns } from './end-left-runs.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
+import { LEASE_ACTIVITIES } from './lease-holder.ts'
 import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY } from './logged.ts'
 import { BAR_ACTIVITIES } from './node-bars.ts'
 import { createPlanRun } from './plan-run.ts'
@@ -21,6 +23,8 @@ export function createActivities(deps: ActivityDeps) {
   return {
     planRun: logged(deps, typed(createPlanRun(deps)), PLAN_STORY),
     findFiles: typed(createFindFiles(deps)),
+    leaseHolder: typed(LEASE_ACTIVITIES.leaseHolder),
+    endLeftRuns: typed(createEndLeftRuns(deps)),
     ingestTable: logged(deps, typed(createIngestTable(deps)), LOAD_STORY),
     ...dbtActivities(logged(deps, typed(createRunDbt(deps)), DBT_STORY)),
     ...BAR_ACTIVITIES,

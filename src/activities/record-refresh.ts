@@ -71,7 +71,7 @@ export function refreshRow(report: RunReport): RefreshRow {
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${report.pipeline} refresh - ${validated}${partOf(report)}` +
+      `${report.pipeline} refresh - ${report.note === null ? `${validated}${partOf(report)}` : `skipped: ${report.note}`}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }

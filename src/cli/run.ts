@@ -21,6 +21,9 @@ export interface RunOptions {
 /** Exit codes: 0 when the run succeeded, warned or was skipped, 1 when it failed, 130 when it was cancelled. */
 const EXIT_CODES: Record<Outcome, number> = { succeeded: 0, warned: 0, skipped: 0, failed: 1, cancelled: 130 }
 
+/** Two were started at the same moment, and the other one was quicker: refused like any start that comes later. */
+const EXIT_CODE_OF_LEASE_TAKEN = 2
+
 export async function runCommand(
   cli: Cli,
   pipeline: string,
@@ -124,7 +127,7 @@ export async function followToEnd(
     }
     say('', ...summaryLines(report, places))
   }
-  return EXIT_CODES[report.outcome]
+  return report.failure?.type === 'LeaseTaken' ? EXIT_CODE_OF_LEASE_TAKEN : EXIT_CODES[report.outcome]
 }
 
 async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string): Promise<void> {

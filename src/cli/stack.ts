@@ -90,7 +90,8 @@ export async function demoCommand(
   options: { readonly exit: boolean; readonly json: boolean },
 ): Promise<number> {
   const abort = abortOnSignal()
-  const request = { target: 'dev', params: { date: SAMPLE_DATE } }
+  // Another terminal may have its own demo on this server.
+  const request = { target: 'dev', params: { date: SAMPLE_DATE }, wait: true }
   await checkRequest(cli.workspace, 'daily', request)
   return await withServer(cli, async (connected, devServer) => {
     const { taskQueue } = cli.environment

@@ -92,6 +92,7 @@ describe('where the warehouse bills by bytes', () => {
     test: null,
     steps: [{ ...step, state: 'succeeded', durationMs: 1_000, dbt }],
     failure: null,
+    note: null,
     takeOver: null,
     bytesBilled: 5_000_000_000,
     bytesEstimated: 4_000_000_000,

@@ -5,7 +5,7 @@ import { didYouMean } from './near-match.ts'
 import { entryId, placeholders } from './request.ts'
 
 /** Workflow types that Millrace itself exports; a pipeline of that name would never be run as one. */
-const RESERVED_NAMES = new Set(['lease', 'alert'])
+const RESERVED_NAMES = new Set(['lease', 'backfill', 'alert', 'watch'])
 
 /** Steps of the run itself. */
 const RESERVED_STEP_NAMES = new Set(['record'])

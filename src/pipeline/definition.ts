@@ -221,6 +221,9 @@ export const pipelineSchema = z
   .strictObject({
     name: name.describe("The workflow type in Temporal's UI"),
     description: z.string().max(200).default(''),
+    lock: name
+      .optional()
+      .describe("Pipelines with the same lock never run at once on a target (default: the pipeline's own name)"),
     dbt: z.strictObject({
       project_dir: nonEmptyText.describe('Folder of the dbt project; its profiles.yml target is the warehouse'),
       profiles_dir: nonEmptyText.optional().describe('Where profiles.yml is (default: the project, then ~/.dbt)'),
@@ -245,7 +248,7 @@ export const pipelineSchema = z
       })
       .prefault({})
       .describe('Where the target is a BigQuery one'),
-    timeout: duration.default('1h').describe('Of the whole run'),
+    timeout: duration.default('1h').describe('Of the whole run, from when it holds its lease'),
     schedules: z.record(name, schedule).default({}),
   })
   .meta({ title: 'Millrace pipeline', description: 'One pipeline: files → warehouse → dbt → checked marts' })

@@ -44,6 +44,7 @@ const FAILURES = {
   MartUnknown: 'final',
   MartsFailed: 'final',
   PublishRefused: 'final',
+  LeaseTaken: 'final',
   RunTimedOut: 'final',
   RunCancelled: 'final',
   ServerUnreachable: 'final',

@@ -1,2 +1,3 @@
 // What the workflow bundle holds. The default export runs every pipeline: a run's workflow type is its pipeline's name.
 export { default } from './pipeline.ts'
+export { lease } from './lease.ts'
