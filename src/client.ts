@@ -4,14 +4,16 @@ import { Command } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
+import { backfillCommand, type BackfillFlags } from './cli/backfill.ts'
 import { openCli } from './cli/cli.ts'
+import { followCommand } from './cli/follow-command.ts'
 import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { logsCommand, type LogsFlags } from './cli/logs.ts'
 import { checkCommand, dryRunCommand } from './cli/plan.ts'
 import { rejectsCommand } from './cli/rejects.ts'
 import { retryCommand } from './cli/retry.ts'
-import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli/run.ts'
+import { cancelCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
 import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
 import { demoCommand, startCommand, workerCommand } from './cli/stack.ts'
@@ -87,6 +89,28 @@ program
         ? dryRunCommand(openCli(), pipeline, request, flags.json)
         : runCommand(openCli(), pipeline, request, flags),
     )
+  })
+
+program
+  .command('backfill')
+  .description('a run for each day of a range, one after the other; days that the refresh log calls good are left out')
+  .argument('<pipeline>', 'one with a date param')
+  .usage('<pipeline> --from 2026-11-17 --to 2026-11-19 [options]')
+  .requiredOption('--from <day>', 'the first day')
+  .requiredOption('--to <day>', 'the last day')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--redo', 'days with a good run, too', false)
+  .option('--keep-going', 'go on behind a day that failed', false)
+  .option('--detach', 'start it and return', false)
+  .option('--json', 'events as JSON lines', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action((pipeline: string, flags: BackfillFlags & { target?: string }, command: Command) => {
+    const request: RunRequest = {
+      params: parseParams(command.args.slice(1)),
+      ...(flags.target === undefined ? {} : { target: flags.target }),
+    }
+    return finish(backfillCommand(openCli(), pipeline, request, flags))
   })
 
 program
@@ -196,16 +220,29 @@ program
 const schedule = program.command('schedules').description('what runs by itself')
 schedule
   .command('apply')
-  .description("make the server's schedules those of the pipeline files")
-  .action(() => finish(schedules.applyCommand(openCli())))
+  .description("make the server's schedules those of the pipeline files; shows what changes")
+  .argument('[names...]', 'schedules, pipelines or groups (main, phase2, both); all when left out')
+  .option('--dry-run', 'only show it', false)
+  .option('--json', 'one JSON object a schedule', false)
+  .action((names: readonly string[], flags: schedules.ApplyFlags) =>
+    finish(schedules.applyCommand(openCli(), names, flags)),
+  )
 schedule
   .command('list')
-  .description('each schedule, when it runs next, and why it is paused')
-  .action(() => finish(schedules.listCommand(openCli())))
+  .description(
+    'each schedule: its next and last runs, what was skipped or missed, and whether the pipeline file says otherwise',
+  )
+  .option('--json', 'one JSON object a schedule', false)
+  .action((flags: { json: boolean }) => finish(schedules.listCommand(openCli(), flags)))
+schedule
+  .command('trigger')
+  .description('run it now')
+  .argument('<id>', 'as `schedules list` shows it')
+  .option('--at <time>', 'the run of that time, as 2026-11-18T02:00Z')
+  .action((id: string, flags: { at?: string }) => finish(schedules.triggerCommand(openCli(), id, flags)))
 for (const [verb, description, work] of [
   ['pause', 'no more runs of it until it is unpaused', schedules.pauseCommand],
   ['unpause', 'let it run again', schedules.unpauseCommand],
-  ['trigger', 'run it now', schedules.triggerCommand],
   ['delete', 'remove it', schedules.deleteCommand],
 ] as const) {
   schedule

@@ -8,6 +8,7 @@ import type { ActivityDeps } from './context.ts'
 import { createEndLeftRuns } from './end-left-runs.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
+import { createGoodDays, createPlanBackfill } from './good-days.ts'
 import { LEASE_ACTIVITIES } from './lease-holder.ts'
 import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY } from './logged.ts'
 import { BAR_ACTIVITIES } from './node-bars.ts'
@@ -31,6 +32,8 @@ export function createActivities(deps: ActivityDeps) {
     validateMarts: logged(deps, typed(createValidateMarts(deps)), MARTS_STORY),
     publishMarts: logged(deps, typed(createPublishMarts(deps)), PUBLISH_STORY),
     recordRefresh: typed(createRecordRefresh(deps)),
+    planBackfill: typed(createPlanBackfill(deps)),
+    goodDays: typed(createGoodDays(deps)),
   }
 }
 

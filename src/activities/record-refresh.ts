@@ -81,5 +81,12 @@ export function refreshRow(report: RunReport): RefreshRow {
 function partOf({ steps, outcome }: RunReport): string {
   if (outcome === 'failed' || outcome === 'cancelled') return ''
   const done = steps.filter(({ state }) => state !== 'skipped')
-  return done.length === steps.length || done.length === 0 ? '' : ` - only ${done.map(({ id }) => id).join(', ')}`
+  return done.length === steps.length || done.length === 0 ? '' : `${ONLY}${done.map(({ id }) => id).join(', ')}`
+}
+
+const ONLY = ' - only '
+
+/** Whether a run of the refresh log did only some of its pipeline's steps. */
+export function isPartial({ notes }: { readonly notes: string }): boolean {
+  return notes.includes(ONLY)
 }

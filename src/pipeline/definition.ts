@@ -1,10 +1,11 @@
 // What a pipeline file may say (zod), as written. load.ts turns a file into this; schema/pipeline.schema.json is made from it.
 import { z } from 'zod'
-import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { dbtStep } from './dbt-step.ts'
 import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
+import { schedule } from './schedule.ts'
+import { isTimeZone } from './time-zone.ts'
 
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
@@ -177,16 +178,6 @@ const publishStep = z
   })
   .describe('Puts checked marts before their readers, all at once')
 
-function isTimeZone(text: string): boolean {
-  // An offset is one for Intl, not for the engine.
-  if (!/^[a-z]/i.test(text)) return false
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
-}
-
 export const STEP_KINDS = ['ingest', 'dbt', 'validate', 'publish'] as const
 
 const step = z
@@ -202,20 +193,6 @@ const step = z
     message: `expected exactly one of ${STEP_KINDS.join(', ')}`,
   })
   .meta({ oneOf: STEP_KINDS.map((kind) => ({ required: [kind] })) })
-
-const schedule = z.strictObject({
-  cron: z
-    .string()
-    .superRefine((text, context) => {
-      const message = cronProblem(text)
-      if (message !== undefined) context.addIssue({ code: 'custom', message })
-    })
-    .describe('In UTC'),
-  target: nonEmptyText,
-  catchup: duration.default('1h').describe('How late a missed run may still start'),
-  params: z.record(identifier, z.string()).optional(),
-  paused: z.boolean().default(false),
-})
 
 export const pipelineSchema = z
   .strictObject({

@@ -45,6 +45,7 @@ const FAILURES = {
   MartsFailed: 'final',
   PublishRefused: 'final',
   LeaseTaken: 'final',
+  BackfillFailed: 'final',
   RunTimedOut: 'final',
   RunCancelled: 'final',
   ServerUnreachable: 'final',

@@ -16,6 +16,8 @@ export interface DesiredSchedule {
   readonly pipeline: string
   readonly target: string
   readonly cron: string
+  readonly timeZone: string
+  readonly group: string | undefined
   readonly catchupMs: number
   readonly request: RunRequest
   /** The pipeline file asks for it to be paused. */
@@ -30,7 +32,9 @@ export async function desiredSchedules(workspace: Workspace): Promise<DesiredSch
   for (const pipeline of await listPipelines(workspace.pipelinesDir)) {
     const definition = await loadPipeline(workspace.pipelinesDir, pipeline)
     const location = profileLocation(definition, workspace.root)
-    for (const [name, { cron, target, catchup, params, paused }] of Object.entries(definition.schedules)) {
+    for (const [name, { cron, target, catchup, params, paused, time_zone, group }] of Object.entries(
+      definition.schedules,
+    )) {
       const obstacle = await readProfileTarget(location, target)
         .then((profile) => void warehouseAddress(profile, location.projectDir))
         .catch((error: unknown) => describeFailure(error).message.split('\n')[0])
@@ -39,6 +43,8 @@ export async function desiredSchedules(workspace: Workspace): Promise<DesiredSch
         pipeline,
         target,
         cron,
+        timeZone: time_zone,
+        group,
         catchupMs: durationMs(catchup),
         request: params === undefined ? { target } : { target, params },
         paused,
@@ -55,12 +61,15 @@ export const OUR_PAUSE = 'millrace: '
 /** The memo key that says whose schedule it is: workers of one task queue own theirs. */
 export const OWNER_KEY = 'millraceOwner'
 
+/** What each run of a schedule carries; the only place where a schedule that is there can keep a text of ours. */
+export const WORKFLOW_MEMO = { group: 'group' } as const
+
 /** The whole wanted state, except for a pause that a person made. */
 export function scheduleOptions(desired: DesiredSchedule, taskQueue: string): ScheduleOptions {
   const { pipeline, target, request } = desired
   return {
     scheduleId: desired.id,
-    spec: { cronExpressions: [desired.cron], timezone: 'UTC' },
+    spec: { cronExpressions: [desired.cron], timezone: desired.timeZone },
     action: {
       type: 'startWorkflow',
       workflowType: pipeline,
@@ -68,6 +77,7 @@ export function scheduleOptions(desired: DesiredSchedule, taskQueue: string): Sc
       workflowId: desired.id,
       taskQueue,
       args: [request],
+      ...(desired.group === undefined ? {} : { memo: { [WORKFLOW_MEMO.group]: desired.group } }),
       staticSummary: `${pipeline} · ${target} · scheduled`,
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: desired.catchupMs, pauseOnFailure: false },

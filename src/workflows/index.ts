@@ -1,3 +1,4 @@
 // What the workflow bundle holds. The default export runs every pipeline: a run's workflow type is its pipeline's name.
 export { default } from './pipeline.ts'
+export { backfill } from './backfill.ts'
 export { lease } from './lease.ts'
