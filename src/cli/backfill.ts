@@ -52,7 +52,14 @@ export async function backfillCommand(
   const request = { ...given, params: { ...given.params, [dateParam]: from } }
   const { target } = await checkRequest(cli.workspace, pipeline, request)
   const whole: BackfillRequest = {
-    ...{ pipeline, target, from, to, dateParam, redo, keepGoing, done: [] },
+    pipeline,
+    target,
+    from,
+    to,
+    dateParam,
+    redo,
+    keepGoing,
+    done: [],
     request: { ...given, target },
     daysPerExecution: DAYS_PER_EXECUTION,
   }
