@@ -114,7 +114,7 @@ test('groups and names apply what they mean, and nothing beside it; a wrong name
   const write = (schedules: string) => setSchedules(workspace, name, `schedules:\n${schedules}`)
   const often = '  often: { cron: "*/10 * * * *", target: dev, group: main, paused: true }\n'
   const tokyo =
-    '  three-hourly: { cron: "30 2,5,8,11 * * 1-7", target: dev, group: phase2, time_zone: Asia/Tokyo, paused: true }\n'
+    '  three-hourly: { cron: "30 2,5,8,11 * * 1-5,0", target: dev, group: phase2, time_zone: Asia/Tokyo, paused: true }\n'
   await write(`${often}${tokyo}  alone: { cron: "0 4 1-7 jan-mar sun", target: dev, paused: true }\n`)
   const plan = async (...names: string[]) =>
     await planChanges(client, await desiredSchedules(workspace), taskQueue, names)
