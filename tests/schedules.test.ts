@@ -137,7 +137,7 @@ test('groups and names apply what they mean, and nothing beside it; a wrong name
   await client.schedule
     .getHandle(`${name}.often`)
     .update(({ memo: _memo, ...present }) => ({ ...present, spec: { cronExpressions: ['*/5 * * * *'] } }))
-  const [listed] = (await listSchedules(client, await desiredSchedules(workspace), taskQueue)).filter(
+  const listed = (await listSchedules(client, await desiredSchedules(workspace), taskQueue)).find(
     ({ id }) => id === `${name}.often`,
   )
   expect(listed?.drift).toEqual([

@@ -118,6 +118,8 @@ function rangesText(
 
 function sameTimes(a: string, b: string): boolean {
   const times = (cron: string) =>
-    cron.startsWith('{') ? cron : JSON.stringify(Object.values(cronFields(cron)).map((set) => [...set].sort()))
+    cron.startsWith('{')
+      ? cron
+      : JSON.stringify(Object.values(cronFields(cron)).map((set) => [...set].sort((x, y) => x - y)))
   return times(a) === times(b)
 }
