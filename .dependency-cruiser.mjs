@@ -14,7 +14,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(workflows/|pipeline/(failure|identifier|alert-state|refresh-counts|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars|warm)\\.ts$)',
+          '^src/(workflows/|pipeline/(failure|identifier|alert-state|refresh-counts|plan|policies|report|duration|column-type|byte-size|dbt-command|node-bars|warm|lease|backfill|logical-date)\\.ts$)',
         dependencyTypesNot: ['type-only'],
       },
     },

@@ -5,14 +5,16 @@ import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
 import { alertsTestCommand, type AlertsTestFlags } from './cli/alerts.ts'
+import { backfillCommand, type BackfillFlags } from './cli/backfill.ts'
 import { openCli } from './cli/cli.ts'
+import { followCommand } from './cli/follow-command.ts'
 import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { logsCommand, type LogsFlags } from './cli/logs.ts'
 import { checkCommand, dryRunCommand } from './cli/plan.ts'
 import { rejectsCommand } from './cli/rejects.ts'
 import { retryCommand } from './cli/retry.ts'
-import { cancelCommand, followCommand, runCommand, type RunOptions } from './cli/run.ts'
+import { cancelCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
 import { initCommand, type InitFlags } from './cli/init.ts'
 import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
@@ -56,6 +58,8 @@ interface RunFlags {
   readonly detach: boolean
   readonly dryRun: boolean
   readonly demo: boolean
+  readonly wait: boolean
+  readonly at?: string
   readonly json: boolean
 }
 
@@ -67,6 +71,8 @@ program
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .option('--only <step>', 'run just this step')
   .option('--from <step>', 'run this step and those behind it')
+  .option('--wait', 'where another run of it is under way, begin after that one', false)
+  .option('--at <time>', 'the time that the run is for (default: now), as 2026-11-18T02:00Z')
   .option('--detach', 'start it and return', false)
   .option('--dry-run', 'print the plan, start nothing', false)
   .option('--demo', 'on a fake source of its own, without a key: weather-hourly', false)
@@ -79,6 +85,8 @@ program
       ...(flags.target === undefined ? {} : { target: flags.target }),
       ...(flags.only === undefined ? {} : { only: flags.only }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
+      ...(flags.wait ? { wait: true } : {}),
+      ...(flags.at === undefined ? {} : { runTime: flags.at }),
     }
     if (flags.demo) return finish(demoRunCommand(openCli(), pipeline, request, flags.json))
     return finish(
@@ -102,6 +110,28 @@ program
   })
 
 program
+  .command('backfill')
+  .description('a run for each day of a range, one after the other; days that the refresh log calls good are left out')
+  .argument('<pipeline>', 'one with a date param')
+  .usage('<pipeline> --from 2026-11-17 --to 2026-11-19 [options]')
+  .requiredOption('--from <day>', 'the first day')
+  .requiredOption('--to <day>', 'the last day')
+  .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
+  .option('--redo', 'days with a good run, too', false)
+  .option('--keep-going', 'go on behind a day that failed', false)
+  .option('--detach', 'start it and return', false)
+  .option('--json', 'events as JSON lines', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action((pipeline: string, flags: BackfillFlags & { target?: string }, command: Command) => {
+    const request: RunRequest = {
+      params: parseParams(command.args.slice(1)),
+      ...(flags.target === undefined ? {} : { target: flags.target }),
+    }
+    return finish(backfillCommand(openCli(), pipeline, request, flags))
+  })
+
+program
   .command('follow')
   .description('follow a run that is under way')
   .argument('<workflow-id>')
@@ -122,9 +152,10 @@ program
   .command('retry')
   .description('run again what failed; finished loads and dbt nodes are taken over where nothing has changed since')
   .argument('<workflow-id>')
+  .option('--wait', 'where another run of it is under way, begin after that one', false)
   .option('--detach', 'start it and return', false)
   .option('--json', 'events as JSON lines', false)
-  .action((id: string, flags: RunOptions) => finish(retryCommand(openCli(), id, flags)))
+  .action((id: string, flags: RunOptions & { wait: boolean }) => finish(retryCommand(openCli(), id, flags)))
 
 program
   .command('cancel')
@@ -217,16 +248,29 @@ program
 const schedule = program.command('schedules').description('what runs by itself')
 schedule
   .command('apply')
-  .description("make the server's schedules those of the pipeline files")
-  .action(() => finish(schedules.applyCommand(openCli())))
+  .description("make the server's schedules those of the pipeline files; shows what changes")
+  .argument('[names...]', 'schedules, pipelines or groups (main, phase2, both); all when left out')
+  .option('--dry-run', 'only show it', false)
+  .option('--json', 'one JSON object a schedule', false)
+  .action((names: readonly string[], flags: schedules.ApplyFlags) =>
+    finish(schedules.applyCommand(openCli(), names, flags)),
+  )
 schedule
   .command('list')
-  .description('each schedule, when it runs next, and why it is paused')
-  .action(() => finish(schedules.listCommand(openCli())))
+  .description(
+    'each schedule: its next and last runs, what was skipped or missed, and whether the pipeline file says otherwise',
+  )
+  .option('--json', 'one JSON object a schedule', false)
+  .action((flags: { json: boolean }) => finish(schedules.listCommand(openCli(), flags)))
+schedule
+  .command('trigger')
+  .description('run it now')
+  .argument('<id>', 'as `schedules list` shows it')
+  .option('--at <time>', 'the run of that time, as 2026-11-18T02:00Z')
+  .action((id: string, flags: { at?: string }) => finish(schedules.triggerCommand(openCli(), id, flags)))
 for (const [verb, description, work] of [
   ['pause', 'no more runs of it until it is unpaused', schedules.pauseCommand],
   ['unpause', 'let it run again', schedules.unpauseCommand],
-  ['trigger', 'run it now', schedules.triggerCommand],
   ['delete', 'remove it', schedules.deleteCommand],
 ] as const) {
   schedule

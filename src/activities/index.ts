@@ -6,8 +6,11 @@ import { diskFailure } from '../platform/files.ts'
 import { redactor } from '../platform/redaction.ts'
 import { createReadAlerts, createSendEmail, createSendSlack } from './alerts.ts'
 import type { ActivityDeps } from './context.ts'
+import { createEndLeftRuns } from './end-left-runs.ts'
 import { createFindFiles } from './find-files.ts'
 import { createIngestTable } from './ingest-table.ts'
+import { createGoodDays, createPlanBackfill } from './good-days.ts'
+import { LEASE_ACTIVITIES } from './lease-holder.ts'
 import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY, WARM_STORY } from './logged.ts'
 import { BAR_ACTIVITIES } from './node-bars.ts'
 import { createPlanRun } from './plan-run.ts'
@@ -24,6 +27,8 @@ export function createActivities(deps: ActivityDeps) {
   return {
     planRun: logged(deps, typed(createPlanRun(deps)), PLAN_STORY),
     findFiles: typed(createFindFiles(deps)),
+    leaseHolder: typed(LEASE_ACTIVITIES.leaseHolder),
+    endLeftRuns: typed(createEndLeftRuns(deps)),
     ingestTable: logged(deps, typed(createIngestTable(deps)), LOAD_STORY),
     ...dbtActivities(logged(deps, typed(createRunDbt(deps)), DBT_STORY)),
     ...BAR_ACTIVITIES,
@@ -35,6 +40,8 @@ export function createActivities(deps: ActivityDeps) {
     sendEmail: typed(createSendEmail(deps)),
     sendSlack: typed(createSendSlack(deps)),
     watchPipelines: typed(createWatchPipelines(deps)),
+    planBackfill: typed(createPlanBackfill(deps)),
+    goodDays: typed(createGoodDays(deps)),
   }
 }
 

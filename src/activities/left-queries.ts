@@ -14,12 +14,14 @@ export async function endLeftQueries(
   plan: RunContext,
   brokenOff: readonly BrokenOff[],
   abort: AbortSignal,
+  /** Of another run that is dead; the current one when left out. */
+  ofRun?: string,
 ): Promise<void> {
   // A query of DuckDB lives in the process that asked it.
   if (brokenOff.length === 0 || plan.warehouse.kind === 'duckdb') return
   const { log } = Context.current()
   try {
-    const runId = activityInfo().workflowExecution?.runId ?? ''
+    const runId = ofRun ?? activityInfo().workflowExecution?.runId ?? ''
     const ended = await withWarehouse(deps, plan, abort, async ({ open }) =>
       (await open()).endLeftovers({ runId, dbt: brokenOff }),
     )

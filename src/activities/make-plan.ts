@@ -91,6 +91,7 @@ export async function makePlan(
       target: target.target,
       logicalDate: resolved.logicalDate,
       params: resolved.params,
+      lease: { lock: definition.lock ?? definition.name, target: target.target },
       dbt: {
         projectDir: path.relative(root, location.projectDir),
         profilesDir: path.relative(root, target.profilesDir),

@@ -68,6 +68,7 @@ function report(part: Partial<RunReport> = {}): RunReport {
     run: 'succeeded',
     test: 'succeeded',
     failure: null,
+    note: null,
     takeOver: null,
     bytesBilled: null,
     bytesEstimated: null,

@@ -68,7 +68,7 @@ export function refreshRow(report: RunReport, title = report.pipeline): RefreshR
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${title} refresh - ${marts}${partOf(report)}` +
+      `${title} refresh - ${report.note === null ? `${marts}${partOf(report)}` : `skipped: ${report.note}`}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }
@@ -78,5 +78,12 @@ export function refreshRow(report: RunReport, title = report.pipeline): RefreshR
 function partOf({ steps, outcome }: RunReport): string {
   if (outcome === 'failed' || outcome === 'cancelled') return ''
   const done = steps.filter(({ state }) => state !== 'skipped')
-  return done.length === steps.length || done.length === 0 ? '' : ` - only ${done.map(({ id }) => id).join(', ')}`
+  return done.length === steps.length || done.length === 0 ? '' : `${ONLY}${done.map(({ id }) => id).join(', ')}`
+}
+
+const ONLY = ' - only '
+
+/** Whether a run of the refresh log did only some of its pipeline's steps. */
+export function isPartial({ notes }: { readonly notes: string }): boolean {
+  return notes.includes(ONLY)
 }

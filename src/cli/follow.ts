@@ -128,7 +128,11 @@ function terminalDisplay(pipeline: string): Display {
       })
       const waiting = [color.dim(progress === undefined ? ' waiting for a worker …' : ' planning …')]
       const below = known
-        ? [...takeOverLines(progress.takeOver), ...liveLines({ ...view, steps: progress.steps })]
+        ? [
+            ...takeOverLines(progress.takeOver),
+            ...waitingLines(progress),
+            ...liveLines({ ...view, steps: progress.steps }),
+          ]
         : waiting
       redraw.show([head, ...below])
     },
@@ -136,8 +140,13 @@ function terminalDisplay(pipeline: string): Display {
   }
 }
 
-/** Each step once, when it has ended: what a log needs. */
+function waitingLines({ waiting }: RunProgress): string[] {
+  return waiting === null ? [] : [color.yellow(` ${waiting}`)]
+}
+
+/** Each step once, when it has ended, and what the run waits for: what a log needs. */
 function linesDisplay(): Display {
+  let waiting: string | null = null
   const told = new Set<string>()
   const tell = (steps: readonly StepReport[]) => {
     for (const step of steps) {
@@ -153,13 +162,22 @@ function linesDisplay(): Display {
     }
   }
   return {
-    update: (progress) => tell(progress?.steps ?? []),
+    update(progress) {
+      if (progress === undefined) return
+      if (progress.waiting !== waiting) say(...waitingLines(progress))
+      waiting = progress.waiting
+      tell(progress.steps)
+    },
     finish: (report) => tell(report?.steps ?? []),
   }
 }
 
-/** One JSON object a line: `{event: "step", step}` whenever a step changes, `{event: "report", report}` last. */
+/**
+ * One JSON object a line: `{event: "step", step}` whenever a step changes, `{event: "waiting", waiting}` when the run begins to
+ * wait for something else or (null) no longer does, `{event: "report", report}` last.
+ */
 function jsonDisplay(): Display {
+  let waiting: string | null = null
   const told = new Map<string, string>()
   const tell = (steps: readonly StepReport[]) => {
     for (const step of steps) {
@@ -170,7 +188,12 @@ function jsonDisplay(): Display {
     }
   }
   return {
-    update: (progress) => tell(progress?.steps ?? []),
+    update(progress) {
+      if (progress === undefined) return
+      if (progress.waiting !== waiting) say(JSON.stringify({ event: 'waiting', waiting: progress.waiting }))
+      waiting = progress.waiting
+      tell(progress.steps)
+    },
     finish(report) {
       if (report === undefined) return
       tell(report.steps)

@@ -12,6 +12,7 @@ import type { IngestEntry, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import { makeScratchDir } from '../platform/scratch.ts'
 import { INSTALLATION, type Workspace } from '../platform/workspace.ts'
 import type { Cli } from './cli.ts'
+import { runTimeOf } from './start-run.ts'
 import { color, pad, say, sayError } from './terminal.ts'
 
 /** Prints the plan of a run that is not started. */
@@ -77,7 +78,7 @@ export async function draftPlan(
 
 function draft(workspace: Workspace, definition: PipelineDefinition, request: RunRequest, outputDir: string) {
   const place = { workspace, python: INSTALLATION.python, outputDir }
-  return makePlan(definition, request, Date.now(), place, new AbortController().signal)
+  return makePlan(definition, request, runTimeOf(request), place, new AbortController().signal)
 }
 
 /** What dbt wrote stays when planning fails, because messages name its log; the next worker start clears it. */

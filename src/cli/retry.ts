@@ -7,7 +7,11 @@ import type { Cli } from './cli.ts'
 import { describeRun, startAndFollow, type RunOptions } from './run.ts'
 
 /** Refuses (RequestInvalid) a run that goes on, and one that has nothing left to do. */
-export async function retryCommand(cli: Cli, workflowId: string, options: RunOptions): Promise<number> {
+export async function retryCommand(
+  cli: Cli,
+  workflowId: string,
+  options: RunOptions & { readonly wait: boolean },
+): Promise<number> {
   const connected = await cli.connect()
   try {
     const { type, status, runId } = await describeRun(connected, workflowId)
@@ -32,7 +36,7 @@ export async function retryCommand(cli: Cli, workflowId: string, options: RunOpt
     }
     // The very day and values that it was for, not what their defaults mean now.
     const { params } = plan
-    const request: RunRequest = { ...before, params, retryOf: { workflowId, runId } }
+    const request: RunRequest = { ...before, params, retryOf: { workflowId, runId }, wait: options.wait }
     return await startAndFollow(cli, connected, type, request, options)
   } finally {
     await connected.connection.close()

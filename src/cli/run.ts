@@ -19,7 +19,10 @@ export interface RunOptions {
 }
 
 /** Exit codes: 0 when the run succeeded, warned or was skipped, 1 when it failed, 130 when it was cancelled. */
-const EXIT_CODES: Record<Outcome, number> = { succeeded: 0, warned: 0, skipped: 0, failed: 1, cancelled: 130 }
+export const EXIT_CODES: Record<Outcome, number> = { succeeded: 0, warned: 0, skipped: 0, failed: 1, cancelled: 130 }
+
+/** Two were started at the same moment, and the other one was quicker: refused like any start that comes later. */
+const EXIT_CODE_OF_LEASE_TAKEN = 2
 
 export async function runCommand(
   cli: Cli,
@@ -52,16 +55,6 @@ export async function startAndFollow(
     return 0
   }
   return await followToEnd(cli, connected, handle.workflowId, pipeline, mode, abortOnSignal())
-}
-
-export async function followCommand(cli: Cli, workflowId: string, json: boolean): Promise<number> {
-  const connected = await cli.connect()
-  try {
-    const { type } = await describeRun(connected, workflowId)
-    return await followToEnd(cli, connected, workflowId, type, outputMode(json), abortOnSignal())
-  } finally {
-    await connected.connection.close()
-  }
 }
 
 /** Asks for cancellation; the run then ends what is under way and records itself. */
@@ -124,10 +117,10 @@ export async function followToEnd(
     }
     say('', ...summaryLines(report, places))
   }
-  return EXIT_CODES[report.outcome]
+  return report.failure?.type === 'LeaseTaken' ? EXIT_CODE_OF_LEASE_TAKEN : EXIT_CODES[report.outcome]
 }
 
-async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string): Promise<void> {
+export async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: string): Promise<void> {
   say(color.dim(`${workflowId}  ${runLink(connected.server, workflowId) ?? ''}`))
   const served = await hasWorker(connected, cli.environment.taskQueue).catch((error: unknown) => {
     sayError(describeFailure(error).message)
@@ -137,6 +130,6 @@ async function sayStarted(cli: Cli, connected: ConnectedClient, workflowId: stri
     sayError(`no worker serves ${cli.environment.taskQueue} yet: the run waits until one does (npm run worker)`)
 }
 
-function sayHowToGoOn(workflowId: string): void {
+export function sayHowToGoOn(workflowId: string): void {
   say(`  follow it   npx millrace follow ${workflowId}`, `  cancel it   npx millrace cancel ${workflowId}`)
 }

@@ -9,7 +9,7 @@ import { runLimits } from '../platform/environment.ts'
 import { installLog } from '../platform/log.ts'
 import { INSTALLATION } from '../platform/workspace.ts'
 import { resolveHttp } from '../sources/http.ts'
-import { applySchedule, applySchedules } from '../schedules/apply.ts'
+import { applySchedules, makeChanges, planChanges } from '../schedules/apply.ts'
 import { desiredSchedules, OUR_PAUSE } from '../schedules/desired.ts'
 import {
   connectClient,
@@ -136,12 +136,12 @@ export async function serveCommand(given: Cli, pipeline: string, request: RunReq
       const { client, server } = connected
       const worker = await openWorker(cli, connected, workerLog(cli))
       try {
-        const applied = []
-        for (const each of schedules) applied.push(await applySchedule(client, each, cli.environment.taskQueue))
+        const changes = await planChanges(client, schedules, cli.environment.taskQueue, [pipeline])
+        await makeChanges(client, changes, cli.environment.taskQueue)
         say(
           `${color.green('✔')} serving ${pipeline}`,
           ...(server.uiUrl === undefined ? [] : [`  Temporal UI  ${color.underline(server.uiUrl)}`]),
-          ...appliedLines(applied).map((line) => `  ${line}`),
+          ...appliedLines(changes).map((line) => `  ${line}`),
           '  Ctrl+C ends it and pauses its schedule',
         )
         try {
@@ -179,7 +179,8 @@ export async function demoCommand(
   options: { readonly exit: boolean; readonly json: boolean },
 ): Promise<number> {
   const abort = abortOnSignal()
-  const request = { target: 'dev', params: { date: SAMPLE_DATE } }
+  // Another terminal may have its own demo on this server.
+  const request = { target: 'dev', params: { date: SAMPLE_DATE }, wait: true }
   await checkRequest(cli.workspace, 'daily', request)
   return await withServer(cli, async (connected, devServer) => {
     const { taskQueue } = cli.environment

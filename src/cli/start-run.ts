@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto'
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client'
 import { tsToMs } from '@temporalio/common/lib/time.js'
 import proto from '@temporalio/proto'
+import { leaseHolderOf } from '../activities/lease-holder.ts'
 import { profileLocation } from '../activities/make-plan.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { failure } from '../pipeline/failure.ts'
+import { leaseId, leaseTakenAdvice, type LeaseOf } from '../pipeline/lease.ts'
 import { loadPipeline } from '../pipeline/load.ts'
 import type { RunRequest } from '../pipeline/plan.ts'
 import { resolveRequest } from '../pipeline/request.ts'
@@ -13,26 +15,49 @@ import type { Workspace } from '../platform/workspace.ts'
 import type { ConnectedClient } from '../temporal/connect.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
 
+/** In ms since 1970. Fails with RequestInvalid for a time that is none. */
+export function runTimeOf({ runTime }: RunRequest): number {
+  return runTime === undefined ? Date.now() : Date.parse(parseTime('--at', runTime))
+}
+
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?Z$/
+
+/** The same text. Fails with RequestInvalid unless it is a time in UTC such as 2026-11-18T02:00Z. */
+export function parseTime(option: string, text: string): string {
+  const time = TIME.test(text) ? Date.parse(text) : Number.NaN
+  // 30 February is taken for 2 March otherwise.
+  if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(text.slice(0, 10))) return text
+  throw failure('RequestInvalid', `${option} '${text}' is not a time in UTC such as 2026-11-18T02:00Z`)
+}
+
 /** What a run will be, as far as the files here tell. Fails as the run itself would, but at once. */
 export async function checkRequest(workspace: Workspace, pipeline: string, request: RunRequest) {
   const definition = await loadPipeline(workspace.pipelinesDir, pipeline)
-  const resolved = resolveRequest(definition, request, Date.now())
+  const resolved = resolveRequest(definition, request, runTimeOf(request))
   const location = profileLocation(definition, workspace.root)
   const profile = await readProfileTarget(location, request.target)
   warehouseAddress(profile, location.projectDir)
-  return { definition, target: profile.target, logicalDate: resolved.logicalDate }
+  const lease: LeaseOf = { lock: definition.lock ?? pipeline, target: profile.target }
+  return { definition, target: profile.target, logicalDate: resolved.logicalDate, lease }
 }
 
-/** The run has a new id; its workflow type is the pipeline's name. */
+/** Fails with LeaseTaken, before anything is started, for a run that would not wait. The run itself asks again. */
+async function requireFreeLease({ client }: ConnectedClient, taskQueue: string, of: LeaseOf): Promise<void> {
+  const holder = await leaseHolderOf(client, leaseId(taskQueue, of))
+  if (holder !== null) throw failure('LeaseTaken', leaseTakenAdvice(of, holder))
+}
+
+/** The run has a new id; its workflow type is the pipeline's name. Fails with LeaseTaken where another one is under way. */
 export async function startRun(
-  { client }: ConnectedClient,
+  connected: ConnectedClient,
   workspace: Workspace,
   taskQueue: string,
   pipeline: string,
   request: RunRequest,
 ): Promise<WorkflowHandleWithFirstExecutionRunId> {
-  const { target, logicalDate } = await checkRequest(workspace, pipeline, request)
-  return await client.workflow.start(pipeline, {
+  const { target, logicalDate, lease } = await checkRequest(workspace, pipeline, request)
+  if (request.wait !== true) await requireFreeLease(connected, taskQueue, lease)
+  return await connected.client.workflow.start(pipeline, {
     taskQueue,
     workflowId: [pipeline, target, logicalDate, randomBytes(3).toString('hex')].join('-'),
     args: [request],

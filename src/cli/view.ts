@@ -75,6 +75,7 @@ export function summaryLines(report: RunReport, places: SummaryPlaces): string[]
   const goOn = report.outcome === 'failed' || report.outcome === 'cancelled'
   return [
     outcomeLine(report),
+    ...(report.note === null ? [] : [color.dim(` ${report.note}`)]),
     ...takeOverLines(report.takeOver),
     '',
     ...steps,

@@ -19,6 +19,8 @@ test.each([
   ['0 2 0 * *', "'0' is no day of the month (1 to 31)"],
   ['0 2 * 13 *', "'13' is no month (1 to 12)"],
   ['0 2 * * 8', "'8' is no day of the week (0 to 7)"],
+  ['0 2 * * 1-7', 'a range must not end with 7'],
+  ['0 2 * * 1,5-7/2', 'a range must not end with 7'],
   ['0 2 * mon *', "'mon' is no month"],
   ['0 5-2 * * *', "'5-2' is no hour"],
   ['0 */0 * * *', "'*/0' is no hour"],

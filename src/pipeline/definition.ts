@@ -1,7 +1,6 @@
 // What a pipeline file may say (zod), as written. load.ts turns a file into this; schema/pipeline.schema.json is made from it.
 import { z } from 'zod'
 import { alerts } from './alerts.ts'
-import { cronProblem } from './cron.ts'
 import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } from './dialect.ts'
 import { dbtStep } from './dbt-step.ts'
 import { httpSource } from './http-source.ts'
@@ -9,6 +8,8 @@ import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue,
 import { isIdentifier, parseTableName } from './identifier.ts'
 import { refreshLog } from './refresh-log.ts'
 import { warmStep } from './warm-step.ts'
+import { schedule } from './schedule.ts'
+import { isTimeZone } from './time-zone.ts'
 
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
@@ -200,16 +201,6 @@ const publishStep = z
   })
   .describe('Puts checked marts before their readers, all at once')
 
-function isTimeZone(text: string): boolean {
-  // An offset is one for Intl, not for the engine.
-  if (!/^[a-z]/i.test(text)) return false
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
-}
-
 export const STEP_KINDS = ['ingest', 'dbt', 'validate', 'publish', 'warm'] as const
 
 const step = z
@@ -227,24 +218,13 @@ const step = z
   })
   .meta({ oneOf: STEP_KINDS.map((kind) => ({ required: [kind] })) })
 
-const schedule = z.strictObject({
-  cron: z
-    .string()
-    .superRefine((text, context) => {
-      const message = cronProblem(text)
-      if (message !== undefined) context.addIssue({ code: 'custom', message })
-    })
-    .describe('In UTC'),
-  target: nonEmptyText,
-  catchup: duration.default('1h').describe('How late a missed run may still start'),
-  params: z.record(identifier, z.string()).optional(),
-  paused: z.boolean().default(false),
-})
-
 export const pipelineSchema = z
   .strictObject({
     name: name.describe("The workflow type in Temporal's UI"),
     description: z.string().max(200).default(''),
+    lock: name
+      .optional()
+      .describe("Pipelines with the same lock never run at once on a target (default: the pipeline's own name)"),
     dbt: z.strictObject({
       project_dir: nonEmptyText.describe('Folder of the dbt project; its profiles.yml target is the warehouse'),
       profiles_dir: nonEmptyText.optional().describe('Where profiles.yml is (default: the project, then ~/.dbt)'),
@@ -269,7 +249,7 @@ export const pipelineSchema = z
       })
       .prefault({})
       .describe('Where the target is a BigQuery one'),
-    timeout: duration.default('1h').describe('Of the whole run'),
+    timeout: duration.default('1h').describe('Of the whole run, from when it holds its lease'),
     alerts: alerts.optional(),
     schedules: z.record(name, schedule).default({}),
   })

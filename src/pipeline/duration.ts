@@ -14,6 +14,13 @@ export function durationMs(text: string): number {
   return Number(match[1]) * UNITS_MS[unit]
 }
 
+/** 21600000 → `6h`: as pipeline files write it, in the largest unit that fits. */
+export function durationText(ms: number): string {
+  const units = Object.entries(UNITS_MS).toReversed()
+  const [unit, unitMs] = units.find(([, each]) => ms % each === 0) ?? ['s', UNITS_MS.s]
+  return `${ms / unitMs}${unit}`
+}
+
 /** 412 → `0.4 s`, 65000 → `1 min 5 s`. For people, never parsed back. */
 export function formatDuration(ms: number): string {
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`

@@ -51,6 +51,8 @@ const FAILURES = {
   PublishRefused: 'final',
   AlertRefused: 'final',
   AlertNotDelivered: 'retry',
+  LeaseTaken: 'final',
+  BackfillFailed: 'final',
   RunTimedOut: 'final',
   RunCancelled: 'final',
   ServerUnreachable: 'final',

@@ -3,8 +3,17 @@
 const DAY_MS = 86_400_000
 const PATTERN = /^(\d{4})-(\d{2})-(\d{2})$/
 
+/** All days from the first to the last, both written YYYY-MM-DD, in order. */
+export function daysBetween(from: string, to: string): string[] {
+  const days: string[] = []
+  for (let time = Date.parse(`${from}T00:00:00Z`); time <= Date.parse(`${to}T00:00:00Z`); time += DAY_MS) {
+    days.push(new Date(time).toISOString().slice(0, 10))
+  }
+  return days
+}
+
 /** True for an existing calendar day written YYYY-MM-DD (2026-02-30 is none). */
-function isDate(text: string): boolean {
+export function isDate(text: string): boolean {
   if (!PATTERN.test(text)) return false
   const time = Date.parse(`${text}T00:00:00Z`)
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text)

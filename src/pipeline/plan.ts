@@ -5,6 +5,7 @@ import type { DbtCommand } from './dbt-command.ts'
 import type { Dialect } from './dialect.ts'
 import type { FailureInfo } from './failure.ts'
 import type { Identifier, TableName } from './identifier.ts'
+import type { LeaseOf } from './lease.ts'
 import type { Policies } from './policies.ts'
 import type { WarmWork } from './warm.ts'
 
@@ -18,6 +19,10 @@ export interface RunRequest {
   readonly from?: string
   /** A run that failed: its finished loads and nodes are taken over where nothing has changed since. */
   readonly retryOf?: RunReference
+  /** Where another run holds the lease: wait until it is free instead of failing, or of being skipped. */
+  readonly wait?: boolean
+  /** ISO 8601, UTC: the time the run is for, where it is neither its schedule's nor that of its start. */
+  readonly runTime?: string
   /** Other timeouts and delays than the usual ones, for tests. */
   readonly policies?: Partial<Policies>
 }
@@ -33,6 +38,8 @@ export interface Plan {
   readonly target: string
   readonly logicalDate: string
   readonly params: Readonly<Record<string, string>>
+  /** Held for the whole run. */
+  readonly lease: LeaseOf
   readonly warehouse: PlannedWarehouse
   readonly dbt: DbtProject
   readonly steps: readonly PlannedStep[]

@@ -19,6 +19,8 @@ export interface RunReport {
   readonly test: Outcome | null
   readonly steps: readonly StepReport[]
   readonly failure: FailureInfo | null
+  /** Why the whole run was skipped, where it is not for want of files. */
+  readonly note: string | null
   /** Of a retried run: whose finished work counts, or why none does. */
   readonly takeOver: TakeOver | null
   /** Of all steps; null where the warehouse does not bill by bytes. */

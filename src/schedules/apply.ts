@@ -1,14 +1,17 @@
-// Brings the server's schedules to what the pipeline files ask for, and says what changed.
+// Brings the server's schedules to what the pipeline files ask for, and says what changes before it does.
 import type { Client, ScheduleDescription, ScheduleUpdateOptions } from '@temporalio/client'
-import { OUR_PAUSE, OWNER_KEY, pauseOf, scheduleOptions, type DesiredSchedule } from './desired.ts'
+import { OWNER_KEY, pauseOf, scheduleOptions, type DesiredSchedule } from './desired.ts'
+import { changedFields, nextPause, presentGroup, type ChangedField } from './fields.ts'
+import { selectSchedules, type NamedSchedule } from './select.ts'
 
-export interface AppliedSchedule {
+export interface ScheduleChange {
   readonly id: string
   readonly change: 'created' | 'updated' | 'unchanged' | 'removed' | 'left alone, it belongs to somebody else'
-  /** What differs now, by field. */
-  readonly fields: readonly string[]
-  /** Why it is paused; undefined when it runs. */
+  /** Of an updated one, field by field. */
+  readonly fields: readonly ChangedField[]
+  /** Why it is paused then; undefined when it runs. */
   readonly paused: string | undefined
+  readonly desired: DesiredSchedule | undefined
 }
 
 /**
@@ -19,16 +22,59 @@ export async function applySchedules(
   client: Client,
   desired: readonly DesiredSchedule[],
   taskQueue: string,
-): Promise<AppliedSchedule[]> {
-  const applied: AppliedSchedule[] = []
-  for (const schedule of desired) applied.push(await applySchedule(client, schedule, taskQueue))
-  const wanted = new Set(desired.map(({ id }) => id))
+): Promise<ScheduleChange[]> {
+  const changes = await planChanges(client, desired, taskQueue, [])
+  await makeChanges(client, changes, taskQueue)
+  return changes
+}
+
+/** What applying would do to the schedules that the names mean (all where there is none). Fails with RequestInvalid for a name that means none. */
+export async function planChanges(
+  client: Client,
+  desired: readonly DesiredSchedule[],
+  taskQueue: string,
+  names: readonly string[],
+): Promise<ScheduleChange[]> {
+  const wanted = new Map(desired.map((schedule) => [schedule.id, schedule]))
+  const unwanted: NamedSchedule[] = []
   for (const id of await ownedSchedules(client, taskQueue)) {
     if (wanted.has(id)) continue
-    await client.schedule.getHandle(id).delete()
-    applied.push({ id, change: 'removed', fields: [], paused: undefined })
+    const present = await describeSchedule(client, id)
+    if (present !== undefined) unwanted.push({ id, pipeline: pipelineOf(id), group: presentGroup(present) })
   }
-  return applied
+  const changes: ScheduleChange[] = []
+  for (const { id } of selectSchedules([...desired, ...unwanted], names)) {
+    const schedule = wanted.get(id)
+    changes.push(
+      schedule === undefined
+        ? { id, change: 'removed', fields: [], paused: undefined, desired: undefined }
+        : await planChange(schedule, await describeSchedule(client, id), taskQueue),
+    )
+  }
+  return changes
+}
+
+/** Makes planned changes true. */
+export async function makeChanges(
+  client: Client,
+  changes: readonly ScheduleChange[],
+  taskQueue: string,
+): Promise<void> {
+  for (const { id, change, desired } of changes) {
+    const handle = client.schedule.getHandle(id)
+    if (change === 'removed') await handle.delete()
+    if (desired === undefined) continue
+    const { spec, action, policies, ...options } = scheduleOptions(desired, taskQueue)
+    if (change === 'created') await client.schedule.create({ ...options, spec, action, ...(policies && { policies }) })
+    if (change === 'updated') {
+      await handle.update((present): ScheduleUpdateOptions => ({
+        spec,
+        action,
+        ...(policies && { policies }),
+        state: nextPause(present, desired),
+      }))
+    }
+  }
 }
 
 /** Ids of the schedules that belong to a task queue's workers. */
@@ -40,63 +86,36 @@ export async function ownedSchedules(client: Client, taskQueue: string): Promise
   return ids.sort()
 }
 
-/** The same for one of them; the others stay as they are. */
-export async function applySchedule(
-  client: Client,
-  desired: DesiredSchedule,
-  taskQueue: string,
-): Promise<AppliedSchedule> {
-  const options = scheduleOptions(desired, taskQueue)
-  const handle = client.schedule.getHandle(desired.id)
-  const before = await describe(handle)
-  if (before === undefined) {
-    await client.schedule.create(options)
-    const { paused, note } = pauseOf(desired)
-    return { id: desired.id, change: 'created', fields: [], paused: paused ? note : undefined }
-  }
-  if (before.memo?.[OWNER_KEY] !== taskQueue) {
-    return { id: desired.id, change: 'left alone, it belongs to somebody else', fields: [], paused: undefined }
-  }
-  const { spec, action, policies } = options
-  const state = nextPause(before, desired)
-  await handle.update((): ScheduleUpdateOptions => ({ spec, action, ...(policies && { policies }), state }))
-  const after = await handle.describe()
-  const fields = changedFields(before, after)
-  return {
-    id: desired.id,
-    change: fields.length === 0 ? 'unchanged' : 'updated',
-    fields,
-    paused: state.paused ? state.note : undefined,
-  }
-}
-
-/** A person's pause stays; ours follows the pipeline file and the configuration. */
-function nextPause({ state }: ScheduleDescription, desired: DesiredSchedule) {
-  const wanted = pauseOf(desired)
-  const byPerson = state.paused && !(state.note ?? '').startsWith(OUR_PAUSE)
-  return byPerson && !wanted.paused ? { paused: true, note: state.note ?? '' } : wanted
-}
-
-async function describe(handle: { describe(): Promise<ScheduleDescription> }) {
+/** Undefined where there is none of that id. */
+export async function describeSchedule(client: Client, id: string): Promise<ScheduleDescription | undefined> {
   try {
-    return await handle.describe()
+    return await client.schedule.getHandle(id).describe()
   } catch (error) {
     if (error instanceof Error && error.name === 'ScheduleNotFoundError') return undefined
     throw error
   }
 }
 
-/** Compared in the server's own form: it keeps a cron line as a calendar. */
-function changedFields(before: ScheduleDescription, after: ScheduleDescription): string[] {
-  const parts = (description: ScheduleDescription) => ({
-    spec: description.spec,
-    action: description.action,
-    policies: description.policies,
-    paused: description.state.paused,
-    note: description.state.note ?? '',
-  })
-  const [old, now] = [parts(before), parts(after)]
-  return (Object.keys(now) as (keyof typeof now)[]).filter(
-    (key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]),
-  )
+/** `daily.nightly` → `daily`. */
+function pipelineOf(id: string): string {
+  return id.split('.')[0] ?? id
+}
+
+async function planChange(
+  desired: DesiredSchedule,
+  present: ScheduleDescription | undefined,
+  taskQueue: string,
+): Promise<ScheduleChange> {
+  const { id } = desired
+  if (present === undefined) {
+    const { paused, note } = pauseOf(desired)
+    return { id, change: 'created', fields: [], paused: paused ? note : undefined, desired }
+  }
+  if (present.memo?.[OWNER_KEY] !== taskQueue) {
+    return { id, change: 'left alone, it belongs to somebody else', fields: [], paused: undefined, desired }
+  }
+  const fields = changedFields(present, desired, taskQueue)
+  const { paused, note } = nextPause(present, desired)
+  const change = fields.length === 0 ? 'unchanged' : 'updated'
+  return { id, change, fields, paused: paused ? note : undefined, desired }
 }

@@ -16,6 +16,8 @@ export interface DesiredSchedule {
   readonly pipeline: string
   readonly target: string
   readonly cron: string
+  readonly timeZone: string
+  readonly group: string | undefined
   readonly catchupMs: number
   readonly request: RunRequest
   /** The pipeline file asks for it to be paused. */
@@ -32,7 +34,9 @@ export async function desiredSchedules(workspace: Workspace, taskQueue: string):
     const definition = await loadPipeline(workspace.pipelinesDir, pipeline)
     watched ||= definition.alerts?.on.includes('stale') === true
     const location = profileLocation(definition, workspace.root)
-    for (const [name, { cron, target, catchup, params, paused }] of Object.entries(definition.schedules)) {
+    for (const [name, { cron, target, catchup, params, paused, time_zone, group }] of Object.entries(
+      definition.schedules,
+    )) {
       const obstacle = await readProfileTarget(location, target)
         .then((profile) => void warehouseAddress(profile, location.projectDir))
         .catch((error: unknown) => describeFailure(error).message.split('\n')[0])
@@ -41,6 +45,8 @@ export async function desiredSchedules(workspace: Workspace, taskQueue: string):
         pipeline,
         target,
         cron,
+        timeZone: time_zone,
+        group,
         catchupMs: durationMs(catchup),
         request: params === undefined ? { target } : { target, params },
         paused,
@@ -58,6 +64,8 @@ function watchSchedule(taskQueue: string): DesiredSchedule {
     pipeline: 'watch',
     target: 'all pipelines',
     cron: '*/10 * * * *',
+    timeZone: 'UTC',
+    group: undefined,
     // Nothing is gained by looking twice.
     catchupMs: 60_000,
     request: {},
@@ -72,12 +80,15 @@ export const OUR_PAUSE = 'millrace: '
 /** The memo key that says whose schedule it is: workers of one task queue own theirs. */
 export const OWNER_KEY = 'millraceOwner'
 
+/** What each run of a schedule carries; the only place where a schedule that is there can keep a text of ours. */
+export const WORKFLOW_MEMO = { group: 'group' } as const
+
 /** The whole wanted state, except for a pause that a person made. */
 export function scheduleOptions(desired: DesiredSchedule, taskQueue: string): ScheduleOptions {
   const { pipeline, target, request } = desired
   return {
     scheduleId: desired.id,
-    spec: { cronExpressions: [desired.cron], timezone: 'UTC' },
+    spec: { cronExpressions: [desired.cron], timezone: desired.timeZone },
     action: {
       type: 'startWorkflow',
       workflowType: pipeline,
@@ -85,6 +96,7 @@ export function scheduleOptions(desired: DesiredSchedule, taskQueue: string): Sc
       workflowId: desired.id,
       taskQueue,
       args: [request],
+      ...(desired.group === undefined ? {} : { memo: { [WORKFLOW_MEMO.group]: desired.group } }),
       staticSummary: `${pipeline} · ${target} · scheduled`,
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: desired.catchupMs, pauseOnFailure: false },

@@ -2,3 +2,5 @@
 export { default } from './pipeline.ts'
 export { alert } from './alert.ts'
 export { watch } from './watch.ts'
+export { backfill } from './backfill.ts'
+export { lease } from './lease.ts'

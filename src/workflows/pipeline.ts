@@ -1,4 +1,4 @@
-// The story of a run: plan → ingest → dbt run → dbt test → validate → record. One workflow for every pipeline.
+// The story of a run: plan → lease → ingest → dbt run → dbt test → validate → record. One workflow for every pipeline.
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common'
 import {
   CancellationScope,
@@ -15,10 +15,11 @@ import { describeFailure, failure, withoutStack } from '../pipeline/failure.ts'
 import type { Plan, RunRequest } from '../pipeline/plan.ts'
 import { bytesBilled, type Outcome, type RunReport } from '../pipeline/report.ts'
 import { PLANNING } from './attempt.ts'
+import { takeLease, type Lease } from './lease.ts'
 import { showNodes, type ShownNodes } from './node-bars.ts'
 import { closeReport, record } from './record.ts'
 import { openRunState, type RunState } from './run-state.ts'
-import { runStep } from './steps.ts'
+import { contextOf, runStep, waitForAllFiles, type MissingFiles } from './steps.ts'
 import { tellEnd, watchSlowness } from './tell-alerts.ts'
 
 /**
@@ -30,39 +31,62 @@ export default async function pipeline(request: RunRequest = {}): Promise<RunRep
   const startedAtMs = Date.now()
   const state = openRunState()
   let plan: Plan | null = null
+  let lease: Lease | undefined
   let ended: unknown
 
   try {
     const { planRun } = proxyActivities<Activities>(PLANNING)
-    const frozen = await planRun({ pipeline: workflowInfo().workflowType, request, runTimeMs: runTimeMs() })
+    const frozen = await planRun({ pipeline: workflowInfo().workflowType, request, runTimeMs: runTimeMs(request) })
     plan = frozen
     state.begin(frozen)
     const nodes = showNodes(frozen, state)
     showOutcome(frozen, 'running')
     if (frozen.obstacle) throw failure(frozen.obstacle.type, frozen.obstacle.message)
-    const slowness = watchSlowness(frozen, state, startedAtMs)
-    try {
-      await withinTimeLimit(frozen, () => runSteps(frozen, state, nodes))
-    } finally {
-      await slowness.stop()
+    const missing = await waitForAllFiles(frozen, state)
+    lease = { kind: 'none' }
+    lease = await takeLease(frozen.lease, request.wait === true, (waiting) => state.wait(waiting))
+    if (lease.kind === 'held') {
+      const slowness = watchSlowness(frozen, state, Date.now())
+      try {
+        await withinTimeLimit(frozen, async () => {
+          await endLeftRuns(frozen)
+          await runSteps(frozen, state, nodes, missing)
+        })
+      } finally {
+        await slowness.stop()
+      }
     }
   } catch (error) {
     ended = error
   }
 
-  const report = closeReport(plan, request, state, startedAtMs, ended)
-  return await CancellationScope.nonCancellable(() => finish(plan, request, state, report))
+  const report = closeReport(plan, request, state, startedAtMs, ended, lease?.kind === 'taken' ? lease.why : null)
+  return await CancellationScope.nonCancellable(async () => {
+    try {
+      // A run that asked for the lease and did not get it leaves nothing but its report.
+      return await finish(plan, lease?.kind === 'none' ? null : plan, request, state, report)
+    } finally {
+      if (lease?.kind === 'held') await lease.release()
+    }
+  })
 }
 
-/** The schedule's time where there is one, else when the run was started: the same on every attempt and replay. */
-function runTimeMs(): number {
+/** A terminated run frees its lease before its dbt is dead. */
+async function endLeftRuns(plan: Plan): Promise<void> {
+  const activities = proxyActivities<Activities>({ ...PLANNING, summary: 'nothing of an earlier run lives' })
+  await activities.endLeftRuns({ plan: contextOf(plan), lease: plan.lease })
+}
+
+/** The request's, else the schedule's, else when the run was started: the same on every attempt and replay. */
+function runTimeMs({ runTime }: RunRequest): number {
+  if (runTime !== undefined) return Date.parse(runTime)
   const scheduled = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME)
   const { typedSearchAttributes, startTime } = workflowInfo()
   return (typedSearchAttributes.get(scheduled) ?? startTime).getTime()
 }
 
 /** One step after the other. A failing one ends the run, unless its `on_failure` is `warn`. */
-async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes): Promise<void> {
+async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes, missing: MissingFiles): Promise<void> {
   for (const step of plan.steps) {
     if (step.skipped) {
       state.update(step.id, { state: 'skipped' })
@@ -72,7 +96,7 @@ async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes): Promise
     state.update(step.id, { state: 'running', startedAtMs, attempts: 1 })
     try {
       requireBudget(plan, state)
-      const outcome = await runStep(plan, step, state)
+      const outcome = await runStep(plan, step, state, missing)
       state.update(step.id, { state: outcome, durationMs: Date.now() - startedAtMs })
       // No file to load, and none has to be there: then there is nothing for the other steps either.
       if (outcome === 'skipped') return
@@ -132,9 +156,15 @@ async function withinTimeLimit(plan: Plan, work: () => Promise<void>): Promise<v
   }
 }
 
-/** Records the run, then ends the workflow the way the run ended. */
-async function finish(plan: Plan | null, request: RunRequest, state: RunState, report: RunReport): Promise<RunReport> {
-  const recordFailure = await record(plan, state, report)
+/** Records the run (in the warehouse of the plan to record), then ends the workflow the way the run ended. */
+async function finish(
+  plan: Plan | null,
+  toRecord: Plan | null,
+  request: RunRequest,
+  state: RunState,
+  report: RunReport,
+): Promise<RunReport> {
+  const recordFailure = await record(toRecord, state, report)
   const final: RunReport = {
     ...report,
     steps: [...state.steps],

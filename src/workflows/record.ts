@@ -15,6 +15,7 @@ export function closeReport(
   state: RunState,
   startedAtMs: number,
   ended: unknown,
+  note: string | null,
 ): RunReport {
   for (const step of state.steps) {
     if (step.state === 'pending' && step.id !== RECORD_STEP_ID) state.update(step.id, { state: 'skipped' })
@@ -39,6 +40,7 @@ export function closeReport(
     test: commandOutcome('test'),
     steps,
     failure: ended === undefined ? null : describeFailure(ended),
+    note,
     takeOver: plan?.takeOver ?? null,
     bytesBilled: bytesBilled(steps),
     bytesEstimated: bytesEstimated(steps),

@@ -8,6 +8,8 @@ export interface RunProgress {
   readonly target: string | null
   readonly logicalDate: string | null
   readonly steps: readonly StepReport[]
+  /** What the run waits for before its first step: files, or another run. */
+  readonly waiting: string | null
   readonly takeOver: TakeOver | null
   /** Once the run is over; a cancelled workflow has no result that could carry it. */
   readonly report: RunReport | null
@@ -21,6 +23,8 @@ export interface RunState {
   update(id: string, change: Partial<StepReport>): void
   /** The steps of the plan appear, all pending. */
   begin(plan: Plan): void
+  /** What is waited for; null when it is over. */
+  wait(waiting: string | null): void
   end(report: RunReport): void
 }
 
@@ -28,10 +32,13 @@ export function openRunState(): RunState {
   const steps: StepReport[] = []
   let plan: Plan | undefined
   let report: RunReport | null = null
+  let waiting: string | null = null
+  const show = () => setCurrentDetails(`${waiting === null ? '' : `**${waiting}**\n\n`}${stepsTable(steps)}`)
   setHandler(progressQuery, () => ({
     target: plan?.target ?? null,
     logicalDate: plan?.logicalDate ?? null,
     steps,
+    waiting,
     takeOver: plan?.takeOver ?? null,
     report,
   }))
@@ -40,18 +47,23 @@ export function openRunState(): RunState {
     begin(newPlan) {
       plan = newPlan
       steps.push(...newPlan.steps.map(pendingStep), recordStep(newPlan))
-      setCurrentDetails(stepsTable(steps))
+      show()
+    },
+    wait(now) {
+      waiting = now
+      show()
     },
     update(id, change) {
       const index = steps.findIndex((step) => step.id === id)
       const current = steps[index]
       if (current === undefined) return
       steps[index] = { ...current, ...change }
-      setCurrentDetails(stepsTable(steps))
+      show()
     },
     end(final) {
       report = final
-      setCurrentDetails(`**${final.outcome}**\n\n${stepsTable(final.steps)}`)
+      const why = final.note === null ? '' : `: ${final.note}`
+      setCurrentDetails(`**${final.outcome}${why}**\n\n${stepsTable(final.steps)}`)
     },
   }
 }

@@ -27,10 +27,10 @@ const TIME_TO_END_MS = 60_000
 /** Temporal takes summaries of up to 400 bytes. */
 const MAX_SUMMARY_CHARS = 200
 
-export function runStep(plan: Plan, step: PlannedStep, state: RunState): Promise<Outcome> {
+export function runStep(plan: Plan, step: PlannedStep, state: RunState, missing: MissingFiles): Promise<Outcome> {
   switch (step.kind) {
     case 'ingest':
-      return runIngest(plan, step, state)
+      return runIngest(plan, step, state, missing)
     case 'dbt':
       return runDbt(plan, step, state)
     case 'validate':
@@ -75,7 +75,7 @@ export function onWarehouse<T>(
  * All loads of the step: every one is tried, the first that failed fails the step. Without a single file it is skipped;
  * a load that found no record makes it warned.
  */
-async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Promise<Outcome> {
+async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState, missing: MissingFiles): Promise<Outcome> {
   const loads: LoadProgress[] = [...(state.steps.find(({ id }) => id === step.id)?.loads ?? [])]
   const show = (index: number, change: Partial<LoadProgress>) => {
     const load = loads[index]
@@ -87,7 +87,8 @@ async function runIngest(plan: Plan, step: Step<'ingest'>, state: RunState): Pro
     step.entries.map(async (entry, index) => {
       show(index, { state: 'running' })
       try {
-        if (entry.missing === 'wait') await waitForFiles(step, entry)
+        const late = missing.get(`${step.id}/${entry.id}`)
+        if (late !== undefined) throw late
         const report = await ingestEntry(plan, step, entry, state)
         show(index, { state: outcomeOfLoad(report, entry), report })
       } catch (error) {
@@ -107,6 +108,29 @@ function outcomeOfLoad({ status, read }: LoadReport, { http }: IngestEntry): Out
   // An answer of a header alone means "nothing yet", however often it comes.
   if (http !== undefined && read === 0) return 'warned'
   return status === 'loaded' && read === 0 ? 'warned' : 'succeeded'
+}
+
+/** Why an entry's files, which were waited for, did not come: by step and entry, `ingest/raw.returns`. */
+export type MissingFiles = ReadonlyMap<string, unknown>
+
+/** Before the run's first step, and before it takes the lease: who only waits keeps nobody out. */
+export async function waitForAllFiles({ steps }: Plan, state: RunState): Promise<MissingFiles> {
+  const missing = new Map<string, unknown>()
+  const waits = steps.flatMap((step) =>
+    step.kind === 'ingest' && !step.skipped
+      ? step.entries.filter((entry) => entry.missing === 'wait').map((entry) => ({ step, entry }))
+      : [],
+  )
+  if (waits.length === 0) return missing
+  state.wait(`waiting for ${waits.map(({ entry }) => entry.files).join(', ')}`)
+  const results = await Promise.allSettled(waits.map(({ step, entry }) => waitForFiles(step, entry)))
+  state.wait(null)
+  results.forEach((result, index) => {
+    if (result.status === 'fulfilled') return
+    if (isCancellation(result.reason)) throw result.reason
+    missing.set(`${waits[index]?.step.id}/${waits[index]?.entry.id}`, result.reason)
+  })
+  return missing
 }
 
 /** Looks every minute, for as long as the entry says; a file that is there early costs one look. */

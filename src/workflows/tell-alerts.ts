@@ -20,10 +20,10 @@ import type { RunState } from './run-state.ts'
 
 const MOST_WARNINGS = 5
 
-/** Tells of a run that is over. A skipped or cancelled one says nothing of its pipeline, nor does one of some steps only. */
+/** Tells of a run that is over. One that was skipped, cancelled or did not begin says nothing of its pipeline, nor does one of some steps only. */
 export async function tellEnd(plan: Plan | null, request: RunRequest, report: RunReport): Promise<void> {
   const { outcome } = report
-  if (outcome === 'skipped' || outcome === 'cancelled') return
+  if (outcome === 'skipped' || outcome === 'cancelled' || report.failure?.type === 'LeaseTaken') return
   if (request.only !== undefined || request.from !== undefined) return
   const run = runFacts(report, outcome)
   if (plan !== null) await tell(plan.alerts, plan.pipeline, plan.target, { kind: 'ended', run })

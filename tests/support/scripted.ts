@@ -1,13 +1,14 @@
 // The real workflow on the real server with activities that a test scripts: for the story's own rules.
 import { fileURLToPath } from 'node:url'
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
-import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
+import { bundleWorkflowCode, NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
 import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
 import { BAR_ACTIVITIES } from '../../src/activities/node-bars.ts'
+import { LEASE_ACTIVITIES } from '../../src/activities/lease-holder.ts'
 import { DBT_ACTIVITIES } from '../../src/pipeline/dbt-command.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
-import type { Plan, PlannedStep } from '../../src/pipeline/plan.ts'
+import type { Plan, PlannedStep, RunRequest } from '../../src/pipeline/plan.ts'
 import { ingestEntry } from './ingest-entry.ts'
 import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
 import type { RunProgress } from '../../src/workflows/run-state.ts'
@@ -26,51 +27,88 @@ export interface Scripted {
 
 /** Starts a run of a plan with these activities; those left out succeed. */
 export async function runScripted(plan: Plan, activities: Partial<Activities>): Promise<Scripted> {
+  const { client, start } = await openScripted(plan, activities)
+  const run = async (id: string): Promise<Scripted> => ({
+    ...(await start({ id })),
+    client,
+    again: () => run(`${id}+`),
+  })
+  return await run(plan.warehouse.taskQueue)
+}
+
+export interface ScriptedQueue {
+  readonly client: Client
+  /** A run on the plan's task queue; the pipeline's name and the request are the plan's and empty when left out. */
+  readonly start: (run?: {
+    readonly id?: string
+    readonly pipeline?: string
+    readonly request?: RunRequest
+  }) => Promise<Pick<Scripted, 'handle' | 'end'>>
+  /** A worker that takes the place of the one that was stopped. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+const WORKFLOWS_PATH = fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url))
+const SILENT = new DefaultLogger('ERROR', () => undefined)
+/** Made once for all workers of a test file. */
+let bundle: ReturnType<typeof bundleWorkflowCode> | undefined
+
+/** A worker on the plan's task queue with these activities; those left out succeed. */
+export async function openScripted(plan: Plan, activities: Partial<Activities>): Promise<ScriptedQueue> {
   const address = inject('temporalAddress')
   const connection = await NativeConnection.connect({ address })
   const taskQueue = plan.warehouse.taskQueue
-  const worker = await Worker.create({
-    connection,
-    taskQueue,
-    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-    activities: { ...succeeding(plan), ...activities },
-    maxHeartbeatThrottleInterval: '200ms',
-    defaultHeartbeatThrottleInterval: '200ms',
-  })
-  const running = worker.run()
+  let worker: Worker
+  let running: Promise<void>
+  const restart = async () => {
+    worker = await Worker.create({
+      connection,
+      taskQueue,
+      workflowBundle: await (bundle ??= bundleWorkflowCode({ workflowsPath: WORKFLOWS_PATH, logger: SILENT })),
+      activities: { ...succeeding(plan), ...activities },
+      maxHeartbeatThrottleInterval: '200ms',
+      defaultHeartbeatThrottleInterval: '200ms',
+      stickyQueueScheduleToStartTimeout: '1s',
+    })
+    running = worker.run()
+  }
+  const stop = async () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown()
+    await running
+  }
+  await restart()
   const client = new Client({ connection: await Connection.connect({ address }) })
   onTestFinished(async () => {
-    worker.shutdown()
-    await running
+    await stop()
     await connection.close()
     await client.connection.close()
   })
-  return await startScripted(client, plan, taskQueue)
-}
-
-async function startScripted(client: Client, plan: Plan, workflowId: string): Promise<Scripted> {
-  const { taskQueue } = plan.warehouse
-  const handle = await client.workflow.start(plan.pipeline, { taskQueue, workflowId, args: [{}] })
   return {
-    handle,
     client,
-    again: () => startScripted(client, plan, `${workflowId}+`),
-    async end() {
-      const failed = await handle.result().then(
-        () => undefined,
-        (error: unknown) => {
-          if (error instanceof WorkflowFailedError) return error
-          throw error
-        },
-      )
-      const { status } = await handle.describe()
-      const cause = failed?.cause as { type?: string; details?: RunReport[] } | undefined
-      const { report: queried } = await handle.query<RunProgress>('progress')
-      const report = failed === undefined ? ((await handle.result()) as RunReport) : (cause?.details?.[0] ?? queried)
-      if (report === null) throw new Error(`no report came with ${String(failed?.cause)}`)
-      return { report, status: status.name, failureType: cause?.type }
+    restart,
+    stop,
+    async start({ id = taskQueue, pipeline = plan.pipeline, request = {} } = {}) {
+      const handle = await client.workflow.start(pipeline, { taskQueue, workflowId: id, args: [request] })
+      return { handle, end: () => endOf(handle) }
     },
   }
+}
+
+async function endOf(handle: WorkflowHandle) {
+  const failed = await handle.result().then(
+    () => undefined,
+    (error: unknown) => {
+      if (error instanceof WorkflowFailedError) return error
+      throw error
+    },
+  )
+  const { status } = await handle.describe()
+  const cause = failed?.cause as { type?: string; details?: RunReport[] } | undefined
+  const { report: queried } = await handle.query<RunProgress>('progress')
+  const report = failed === undefined ? ((await handle.result()) as RunReport) : (cause?.details?.[0] ?? queried)
+  if (report === null) throw new Error(`no report came with ${String(failed?.cause)}`)
+  return { report, status: status.name, failureType: cause?.type }
 }
 
 export const dbtReport: DbtReport = {
@@ -109,6 +147,8 @@ function succeeding(plan: Plan): Activities {
   const activities = {
     planRun: async () => plan,
     findFiles: async () => 1,
+    ...LEASE_ACTIVITIES,
+    endLeftRuns: async () => 0,
     ingestTable: async () => loadReport,
     ...Object.fromEntries(
       Object.entries(DBT_ACTIVITIES).map(([command, name]) => [name, async () => ({ ...dbtReport, command })]),
@@ -120,6 +160,8 @@ function succeeding(plan: Plan): Activities {
     warmCaches: async () => [],
     recordRefresh: async () => undefined,
     readAlerts: async () => ({ alerts: plan.alerts ?? null, target: plan.target }),
+    planBackfill: async () => ({ plan, refreshLog: null }),
+    goodDays: async () => [],
   }
   return activities as unknown as Activities // fromEntries forgets the names of the commands
 }
@@ -136,6 +178,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     target: 'dev',
     logicalDate: '2026-11-18',
     params: {},
+    lease: { lock: 'scripted', target: 'dev' },
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
     dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
     steps,
