@@ -78,6 +78,7 @@ export async function makePlan(
       description: definition.description,
       target: target.target,
       logicalDate: resolved.logicalDate,
+      runTime: new Date(runTimeMs).toISOString(),
       params: resolved.params,
       dbt: {
         projectDir: path.relative(root, location.projectDir),

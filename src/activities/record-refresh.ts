@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { describeFailure } from '../pipeline/failure.ts'
 import type { Identifier } from '../pipeline/identifier.ts'
-import type { RunReport } from '../pipeline/report.ts'
+import { notableChecks, type MartReport, type RunReport } from '../pipeline/report.ts'
 import { writeFileAtomically } from '../platform/files.ts'
 import { REPORT_FILE } from '../platform/run-folders.ts'
 import { runFolder } from '../platform/workspace.ts'
@@ -68,13 +68,20 @@ export function refreshRow(report: RunReport): RefreshRow {
       .reduce((sum, { dbt }) => sum + (dbt?.counts['success'] ?? 0), 0),
     rowsInserted: loaded.reduce((sum, load) => sum + load.loaded, 0),
     executionTimeSeconds: report.durationMs / 1000,
+    marts: Object.fromEntries(marts.map(({ mart, rows, verdict }) => [mart, { rows, verdict }])),
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${report.pipeline} refresh - ${validated}${partOf(report)}` +
+      `${report.pipeline} refresh - ${validated}${warnings(marts)}${partOf(report)}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }
+}
+
+/** A mart that FAILED is told by the run's failure. */
+function warnings(marts: readonly MartReport[]): string {
+  const warned = marts.filter(({ verdict }) => verdict === 'WARNING')
+  return warned.map((mart) => ` - ${mart.mart} WARNING: ${notableChecks(mart).join(', ')}`).join('')
 }
 
 /** A run of some steps only must not read like a whole one. */

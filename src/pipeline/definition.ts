@@ -5,6 +5,7 @@ import { DEFAULT_DIALECT, dialectProblems, ENCODINGS, MEBIBYTE, type Dialect } f
 import { dbtStep } from './dbt-step.ts'
 import { byteSize, count, duration, identifier, name, nonEmptyText, scalarValue, share } from './fields.ts'
 import { isIdentifier, parseTableName } from './identifier.ts'
+import { martCheck } from './mart-check.ts'
 
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
@@ -148,19 +149,6 @@ const ingestEntry = z
     }
   })
   .describe('What one load puts into one raw table')
-
-const martCheck = z
-  .strictObject({
-    mart: identifier.describe('Name of a dbt model, seed or snapshot'),
-    key: z.array(identifier).min(1).describe('Columns that identify a row'),
-    unique: z.boolean().default(false).describe('No two rows may share a key'),
-    max_null_share: share.default(0).describe('Largest share of NULLs in each key column'),
-    rows: z
-      .strictObject({ min: count.optional(), max: count.optional() })
-      .default({ min: 1 })
-      .describe('Bounds of the row count'),
-  })
-  .describe('What a mart must fulfil')
 
 const publishStep = z
   .strictObject({

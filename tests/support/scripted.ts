@@ -125,6 +125,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     description: '',
     target: 'dev',
     logicalDate: '2026-11-18',
+    runTime: '2026-11-19T02:00:00.000Z',
     params: {},
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
     dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
