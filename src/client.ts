@@ -18,8 +18,10 @@ import { cancelCommand, runCommand, type RunOptions } from './cli/run.ts'
 import * as schedules from './cli/schedules.ts'
 import { initCommand, type InitFlags } from './cli/init.ts'
 import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
+import { showCommand } from './cli/show.ts'
 import { demoCommand, demoRunCommand, serveCommand, startCommand, workerCommand } from './cli/stack.ts'
 import { parseParams } from './cli/start-run.ts'
+import { statusCommand } from './cli/status.ts'
 import { color, sayError } from './cli/terminal.ts'
 
 /** Bad input and things that are missing: told apart from a run that failed. */
@@ -160,8 +162,22 @@ program
 program
   .command('cancel')
   .description('cancel a run; what it does is ended in order and recorded')
-  .argument('<workflow-id>')
-  .action((id: string) => finish(cancelCommand(openCli(), id)))
+  .argument('<run>', "a workflow id, how it begins, or a pipeline's name, where just one run is under way")
+  .option('--json', 'what was done, as JSON', false)
+  .action((run: string, { json }: { json: boolean }) => finish(cancelCommand(openCli(), run, json)))
+
+program
+  .command('show')
+  .description('the whole report of a run: loads, nodes, every check of every mart, artifacts')
+  .argument('<run>', "a workflow id or how it begins, or a pipeline's name: its newest run")
+  .option('--json', 'the report as JSON', false)
+  .action((run: string, { json }: { json: boolean }) => finish(showCommand(openCli(), run, json)))
+
+program
+  .command('status')
+  .description('what runs now, what is scheduled next, what is red')
+  .option('--json', 'all of it as one JSON object', false)
+  .action(({ json }: { json: boolean }) => finish(statusCommand(openCli(), json)))
 
 program
   .command('check')
@@ -241,7 +257,7 @@ program
   .description('the refresh log: what ran, how it ended, what it loaded and built, what it was billed')
   .argument('[pipeline]', 'all of them when left out')
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
-  .option('--last <duration>', 'how far back', '24h')
+  .option('--since <duration>', 'how far back', '24h')
   .option('--json', 'one JSON object a run', false)
   .action((pipeline: string | undefined, flags: HistoryFlags) => finish(historyCommand(openCli(), pipeline, flags)))
 

@@ -13,6 +13,7 @@ const RUN: LoggedRun = {
   modelsUpdated: 1,
   rowsInserted: 1,
   executionTimeSeconds: 1,
+  marts: null,
   bytesBilled: null,
   bytesEstimated: null,
   notes: 'daily refresh - 2/2 marts validated',

@@ -90,6 +90,7 @@ export async function makePlan(
       description: definition.description,
       target: target.target,
       logicalDate: resolved.logicalDate,
+      runTime: new Date(runTimeMs).toISOString(),
       params: resolved.params,
       lease: { lock: definition.lock ?? definition.name, target: target.target },
       dbt: {

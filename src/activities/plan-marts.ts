@@ -1,17 +1,17 @@
 // The marts of a plan: which relations they are, what is asked of them, and where they are published.
 import { findMart, martNames, type Manifest } from '../dbt/manifest.ts'
 import type { PipelineDefinition } from '../pipeline/definition.ts'
+import { durationMs } from '../pipeline/duration.ts'
 import { failure } from '../pipeline/failure.ts'
 import { identifier } from '../pipeline/identifier.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
 import type { MartCheck, PlannedStep, Relation } from '../pipeline/plan.ts'
 import type { ChosenStep, ResolvedRequest } from '../pipeline/request.ts'
 
+type WrittenCheck = NonNullable<PipelineDefinition['steps'][number]['validate']>[number]
+
 /** Fails with MartUnknown, naming all of them. */
-export function planMarts(
-  checks: NonNullable<PipelineDefinition['steps'][number]['validate']>,
-  manifest: Manifest,
-): MartCheck[] {
+export function planMarts(checks: readonly WrittenCheck[], manifest: Manifest): MartCheck[] {
   const unknown = checks.filter(({ mart }) => findMart(manifest, mart) === undefined)
   if (unknown.length > 0) {
     throw unknownMarts(
@@ -27,7 +27,22 @@ export function planMarts(
     maxNullShare: check.max_null_share,
     ...(check.rows.min === undefined ? {} : { minRows: check.rows.min }),
     ...(check.rows.max === undefined ? {} : { maxRows: check.rows.max }),
+    ...(check.max_age === undefined ? {} : { maxAge: maxAgeOf(check.max_age) }),
+    ...(check.max_drop === undefined ? {} : { maxDrop: maxDropOf(check.max_drop) }),
+    ...(check.on_empty === undefined ? {} : { onEmpty: check.on_empty }),
   }))
+}
+
+function maxAgeOf({ column, warn, fail }: NonNullable<WrittenCheck['max_age']>): NonNullable<MartCheck['maxAge']> {
+  return {
+    column,
+    ...(warn === undefined ? {} : { warnMs: durationMs(warn) }),
+    ...(fail === undefined ? {} : { failMs: durationMs(fail) }),
+  }
+}
+
+function maxDropOf({ warn, fail }: NonNullable<WrittenCheck['max_drop']>): NonNullable<MartCheck['maxDrop']> {
+  return { ...(warn === undefined ? {} : { warn }), ...(fail === undefined ? {} : { fail }) }
 }
 
 function requireMart(manifest: Manifest, mart: string): Relation {

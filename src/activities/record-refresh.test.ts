@@ -51,11 +51,14 @@ const dbt = (command: string, counts: Record<string, number>) =>
   })
 
 const mart = (verdict: MartReport['verdict']): MartReport => ({
-  mart: 'm',
+  mart: `mart_${verdict.toLowerCase()}`,
   relation: 'a.m',
   verdict,
   rows: 1,
-  checks: [],
+  checks: [
+    { check: 'rows', verdict: 'VALID', detail: '1 rows' },
+    { check: 'id not null', verdict, detail: 'some NULLs in id' },
+  ],
 })
 
 function report(part: Partial<RunReport> = {}): RunReport {
@@ -97,7 +100,8 @@ test('counts the models that dbt run built and the rows that this run inserted',
     executionTimeSeconds: 41.25,
     bytesBilled: null,
     bytesEstimated: null,
-    notes: 'daily refresh - 2/2 marts validated',
+    notes: 'daily refresh - 2/2 marts validated - mart_warning WARNING: some NULLs in id',
+    marts: { mart_valid: { rows: 1, verdict: 'VALID' }, mart_warning: { rows: 1, verdict: 'WARNING' } },
     report: report(),
   })
 })
@@ -121,7 +125,9 @@ describe('the notes', () => {
   test('count the marts that did not fail', () => {
     const steps = [step({ kind: 'validate', marts: [mart('VALID'), mart('FAILED'), mart('WARNING')] })]
 
-    expect(refreshRow(report({ steps })).notes).toBe('daily refresh - 2/3 marts validated')
+    expect(refreshRow(report({ steps })).notes).toBe(
+      'daily refresh - 2/3 marts validated - mart_warning WARNING: some NULLs in id',
+    )
   })
 
   test('end with the failure, its type first', () => {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describeFailure } from '../pipeline/failure.ts'
 import type { Identifier } from '../pipeline/identifier.ts'
 import { refreshCounts } from '../pipeline/refresh-counts.ts'
-import type { RunReport } from '../pipeline/report.ts'
+import { notableChecks, type MartReport, type RunReport } from '../pipeline/report.ts'
 import { writeFileAtomically } from '../platform/files.ts'
 import { REPORT_FILE } from '../platform/run-folders.ts'
 import { runFolder } from '../platform/workspace.ts'
@@ -57,7 +57,8 @@ function reportFile(deps: ActivityDeps, { workflowId, runId }: RunReport): strin
 
 /** The row as asked for: models that dbt built for it (those of a run that it took over included), rows that the loads inserted, and a sentence. */
 export function refreshRow(report: RunReport, title = report.pipeline): RefreshRow {
-  const { models, rows, marts } = refreshCounts(report)
+  const { models, rows, marts: validated } = refreshCounts(report)
+  const marts = report.steps.flatMap((step) => step.marts)
   return {
     refreshId: `${report.workflowId}/${report.runId}`,
     runDate: report.startedAt,
@@ -65,13 +66,20 @@ export function refreshRow(report: RunReport, title = report.pipeline): RefreshR
     modelsUpdated: models,
     rowsInserted: rows,
     executionTimeSeconds: report.durationMs / 1000,
+    marts: Object.fromEntries(marts.map(({ mart, rows, verdict }) => [mart, { rows, verdict }])),
     bytesBilled: report.bytesBilled,
     bytesEstimated: report.bytesEstimated,
     notes:
-      `${title} refresh - ${report.note === null ? `${marts}${partOf(report)}` : `skipped: ${report.note}`}` +
+      `${title} refresh - ${report.note === null ? `${validated}${warnings(marts)}${partOf(report)}` : `skipped: ${report.note}`}` +
       (report.failure === null ? '' : ` - ${report.failure.type}: ${report.failure.message}`),
     report,
   }
+}
+
+/** A mart that FAILED is told by the run's failure. */
+function warnings(marts: readonly MartReport[]): string {
+  const warned = marts.filter(({ verdict }) => verdict === 'WARNING')
+  return warned.map((mart) => ` - ${mart.mart} WARNING: ${notableChecks(mart).join(', ')}`).join('')
 }
 
 /** A run of some steps only must not read like a whole one. */

@@ -45,6 +45,7 @@ const PLAN: Plan = {
   description: '',
   target: 'dev',
   logicalDate: '2026-11-18',
+  runTime: '2026-11-19T02:00:00.000Z',
   params: { region: 'eu', day: '18' },
   lease: { lock: 'daily', target: 'dev' },
   warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue: 'w' },

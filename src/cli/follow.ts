@@ -38,7 +38,7 @@ export async function followRun(
   abort: AbortSignal,
 ): Promise<FollowedEnd | undefined> {
   const state: { end?: FollowedEnd } = {}
-  const ended = waitForEnd(handle).then((end) => {
+  const ended = endOf(handle).then((end) => {
     state.end = end
   })
   // Waited for below; a failure in the middle of a query must not count as unhandled.
@@ -57,7 +57,8 @@ export async function followRun(
   return state.end
 }
 
-async function waitForEnd(handle: WorkflowHandle): Promise<FollowedEnd> {
+/** Waits for it where it goes on. */
+export async function endOf(handle: WorkflowHandle): Promise<FollowedEnd> {
   try {
     return { kind: 'report', report: (await handle.result()) as RunReport }
   } catch (error) {

@@ -17,6 +17,7 @@ const run: LoggedRun = {
   bytesBilled: 5_000_000_000,
   bytesEstimated: 4_100_000_000,
   notes: 'daily refresh',
+  marts: { mart_users: { rows: 1132, verdict: 'VALID' } },
   workflowId: 'daily-1',
   runId: 'r',
 }
@@ -25,7 +26,7 @@ const line = (part: Partial<LoggedRun>) => historyLines([{ ...run, ...part }]).m
 
 test('a run says what it was billed and what was estimated, as far as that is known', () => {
   expect(line({})).toMatch(
-    /2026-11-19 02:00 {2}succeeded.*8,921 rows.* {2}5 GB billed \(about 4\.1 GB estimated\) {2}daily refresh$/,
+    /2026-11-19 02:00 {2}succeeded.*8,921 rows.* 1\/1 marts.* {2}5 GB billed \(about 4\.1 GB estimated\) {2}daily refresh$/,
   )
   expect(line({ bytesEstimated: null })).toMatch(/ {2}5 GB billed {2}daily refresh$/)
   expect(line({ bytesBilled: null, bytesEstimated: null })).not.toContain('billed')

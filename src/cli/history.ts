@@ -21,7 +21,7 @@ const LIMIT = 500
 
 export interface HistoryFlags {
   readonly target?: string
-  readonly last: string
+  readonly since: string
   readonly json: boolean
 }
 
@@ -29,12 +29,12 @@ export interface HistoryFlags {
 export async function historyCommand(
   { workspace }: Cli,
   pipeline: string | undefined,
-  { target, last, json }: HistoryFlags,
+  { target, since: back, json }: HistoryFlags,
 ): Promise<number> {
-  if (!DURATION_PATTERN.test(last)) {
-    throw failure('RequestInvalid', `--last '${last}' is not a duration such as 12h or 7d`)
+  if (!DURATION_PATTERN.test(back)) {
+    throw failure('RequestInvalid', `--since '${back}' is not a duration such as 12h or 7d`)
   }
-  const since = new Date(Date.now() - durationMs(last)).toISOString()
+  const since = new Date(Date.now() - durationMs(back)).toISOString()
   const names = pipeline === undefined ? await listPipelines(workspace.pipelinesDir) : [pipeline]
   for (const name of names) {
     const definition = await loadPipeline(workspace.pipelinesDir, name)
@@ -42,7 +42,7 @@ export async function historyCommand(
     const { runs, from } = await readHistory(workspace, definition, target, since)
     const own = runs.filter((run) => run.pipeline === name)
     if (json) say(...own.map((run) => JSON.stringify(run)))
-    else say(`${color.bold(name)}  ${color.dim(`${from}, last ${last}`)}`, ...historyLines(own), '')
+    else say(`${color.bold(name)}  ${color.dim(`${from}, last ${back}`)}`, ...historyLines(own), '')
   }
   return 0
 }
@@ -106,6 +106,13 @@ function billedText({ bytesBilled, bytesEstimated }: LoggedRun): string {
   return `${formatByteSize(bytesBilled)} billed${estimated}  `
 }
 
+/** `4/4 marts`: those that did not fail; nothing where none was checked, or an older version wrote the row. */
+function martsText({ marts }: LoggedRun): string {
+  const verdicts = Object.values(marts ?? {}).map(({ verdict }) => verdict)
+  if (verdicts.length === 0) return ''
+  return `${verdicts.filter((verdict) => verdict !== 'FAILED').length}/${verdicts.length} marts`
+}
+
 export function historyLines(runs: readonly LoggedRun[]): string[] {
   if (runs.length === 0) return [color.dim('  no runs')]
   return runs.map((run) => {
@@ -115,7 +122,7 @@ export function historyLines(runs: readonly LoggedRun[]): string[] {
     return (
       `  ${run.startedAt.replace('T', ' ').slice(0, 16)}  ${paint(pad(run.outcome, 11))}${pad(run.logicalDate, 12)}` +
       `${pad(`${formatCount(run.modelsUpdated)} models`, 11)}${pad(`${formatCount(run.rowsInserted)} rows`, 16)}` +
-      `${pad(formatDuration(run.executionTimeSeconds * 1000), 12)}${billedText(run)}${color.dim(run.notes)}`
+      `${pad(martsText(run), 11)}${pad(formatDuration(run.executionTimeSeconds * 1000), 12)}${billedText(run)}${color.dim(run.notes)}`
     )
   })
 }

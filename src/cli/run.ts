@@ -8,6 +8,7 @@ import { runFolder } from '../platform/workspace.ts'
 import { runLink, type ConnectedClient } from '../temporal/connect.ts'
 import type { Cli } from './cli.ts'
 import { followRun, outputMode, type OutputMode } from './follow.ts'
+import { findRunning } from './server-runs.ts'
 import { abortOnSignal } from './signals.ts'
 import { hasWorker, startRun } from './start-run.ts'
 import { color, say, sayError } from './terminal.ts'
@@ -58,17 +59,17 @@ export async function startAndFollow(
 }
 
 /** Asks for cancellation; the run then ends what is under way and records itself. */
-export async function cancelCommand(cli: Cli, workflowId: string): Promise<number> {
+export async function cancelCommand(cli: Cli, given: string, json: boolean): Promise<number> {
   const connected = await cli.connect()
   const { client, connection } = connected
   try {
-    const { status } = await describeRun(connected, workflowId)
-    if (status.name !== 'RUNNING') {
+    const { workflowId, status } = await findRunning(cli, connected, given)
+    const isRunning = status.name === 'RUNNING'
+    if (isRunning) await client.workflow.getHandle(workflowId).cancel()
+    if (json) say(JSON.stringify({ workflowId, cancelled: isRunning, status: status.name.toLowerCase() }))
+    else if (!isRunning) {
       say(`${workflowId} has already ended (${status.name.toLowerCase().replaceAll('_', ' ')})`)
-      return 0
-    }
-    await client.workflow.getHandle(workflowId).cancel()
-    say(`asked ${workflowId} to cancel; see it end: npx millrace follow ${workflowId}`)
+    } else say(`asked ${workflowId} to cancel; see it end: npx millrace follow ${workflowId}`)
     return 0
   } finally {
     await connection.close()

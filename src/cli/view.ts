@@ -8,6 +8,7 @@ import {
   type MartsAfterFailure,
   formatCount,
   loadedText,
+  notableChecks,
   type LoadProgress,
   type LoadReport,
   type MartReport,
@@ -222,7 +223,7 @@ function martsAfter(marts: MartsAfterFailure | null): string[] {
 
 function martDetail(mart: MartReport): string {
   const verdictColor = { VALID: color.green, WARNING: color.yellow, FAILED: color.red }[mart.verdict]
-  const notable = mart.checks.filter(({ verdict }) => verdict !== 'VALID').map(({ detail }) => detail)
+  const notable = notableChecks(mart)
   const told =
     notable.length > 0
       ? notable.join(', ')

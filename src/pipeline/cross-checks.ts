@@ -45,7 +45,11 @@ const dbtParts = z
   })
   .catch({ vars: {}, env: {}, event_time: {} })
 const names = z.array(z.string()).catch([])
-const validateParts = z.array(z.object({ mart: z.string().catch('') }).catch({ mart: '' })).catch([])
+const validateParts = z
+  .array(
+    z.object({ mart: z.string().catch(''), max_drop: z.unknown().optional() }).catch({ mart: '', max_drop: undefined }),
+  )
+  .catch([])
 const publishParts = z.object({ marts: names }).nullable().catch(null)
 const stepParts = z
   .object({
@@ -65,12 +69,13 @@ const partsSchema = z
     params: z.record(z.string(), paramParts).catch({}),
     steps: z.array(stepParts).catch([]),
     schedules: z.record(z.string(), scheduleParts).catch({}),
+    refresh_log: z.unknown().optional(),
   })
-  .catch({ name: null, params: {}, steps: [], schedules: {} })
+  .catch({ name: null, params: {}, steps: [], schedules: {}, refresh_log: undefined })
 
 /** Everything that does not agree, each with the path of the node to blame. Takes the file as YAML reads it. */
 export function crossChecks(content: unknown, expectedName: string): { path: PropertyKey[]; message: string }[] {
-  const { name, params: declared, steps, schedules } = partsSchema.parse(content)
+  const { name, params: declared, steps, schedules, refresh_log } = partsSchema.parse(content)
   const found: { path: PropertyKey[]; message: string }[] = alertProblems(content)
   if (name !== null && name !== expectedName) {
     found.push({ path: ['name'], message: `name '${name}' must be the file's own, '${expectedName}'` })
@@ -95,6 +100,13 @@ export function crossChecks(content: unknown, expectedName: string): { path: Pro
   const validated: string[] = []
   steps.forEach((step, stepIndex) => {
     validated.push(...step.validate.map(({ mart }) => mart))
+    step.validate.forEach(({ max_drop }, index) => {
+      if (max_drop === undefined || refresh_log !== undefined) return
+      found.push({
+        path: ['steps', stepIndex, 'validate', index, 'max_drop'],
+        message: 'compares with the last good run in the refresh log; add one (refresh_log: dbt_refresh_log)',
+      })
+    })
     if (step.publish !== null)
       found.push(...uncheckedMarts(step.publish.marts, validated, ['steps', stepIndex, 'publish']))
     if (step.name !== null && RESERVED_STEP_NAMES.has(step.name)) {

@@ -10,6 +10,7 @@ import { refreshLog } from './refresh-log.ts'
 import { warmStep } from './warm-step.ts'
 import { schedule } from './schedule.ts'
 import { isTimeZone } from './time-zone.ts'
+import { martCheck } from './mart-check.ts'
 
 /** A record must fit into the engine's read buffer. */
 const MAX_BYTES = 64 * MEBIBYTE
@@ -172,19 +173,6 @@ const ingestEntry = z
     }
   })
   .describe('What one load puts into one raw table')
-
-const martCheck = z
-  .strictObject({
-    mart: identifier.describe('Name of a dbt model, seed or snapshot'),
-    key: z.array(identifier).min(1).describe('Columns that identify a row'),
-    unique: z.boolean().default(false).describe('No two rows may share a key'),
-    max_null_share: share.default(0).describe('Largest share of NULLs in each key column'),
-    rows: z
-      .strictObject({ min: count.optional(), max: count.optional() })
-      .default({ min: 1 })
-      .describe('Bounds of the row count'),
-  })
-  .describe('What a mart must fulfil')
 
 const publishStep = z
   .strictObject({

@@ -21,6 +21,16 @@ export function durationText(ms: number): string {
   return `${ms / unitMs}${unit}`
 }
 
+/** For spans of any length, never parsed back: `45 min`, `26 h`, `3 d 2 h`. Rounded down, so that `26 h` is at least that. */
+export function formatSpan(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 1) return `${Math.floor(ms / 1000)} s`
+  if (minutes < 120) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 72) return `${hours} h`
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
 /** 412 → `0.4 s`, 65000 → `1 min 5 s`. For people, never parsed back. */
 export function formatDuration(ms: number): string {
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`

@@ -37,6 +37,8 @@ export interface Plan {
   readonly description: string
   readonly target: string
   readonly logicalDate: string
+  /** When it was scheduled or else started, ISO 8601: the same on every attempt. */
+  readonly runTime: string
   readonly params: Readonly<Record<string, string>>
   /** Held for the whole run. */
   readonly lease: LeaseOf
@@ -206,6 +208,12 @@ export interface MartCheck {
   readonly maxNullShare: number
   readonly minRows?: number
   readonly maxRows?: number
+  /** How old the newest value of a column may be at the run's time. */
+  readonly maxAge?: { readonly column: Identifier; readonly warnMs?: number; readonly failMs?: number }
+  /** Shares of the rows of the last good run that may be missing. */
+  readonly maxDrop?: { readonly warn?: number; readonly fail?: number }
+  /** What a mart without rows is; without it the row bounds decide. */
+  readonly onEmpty?: 'fail' | 'warn'
 }
 
 export interface PublishWork {

@@ -312,7 +312,7 @@ export function stepSummary(step: StepReport): string {
     case 'dbt':
       return step.dbt === null ? progressText(step.dbtProgress) : countsText(step.dbt.counts)
     case 'validate':
-      return step.marts.map((mart) => `${mart.mart} ${mart.verdict} (${formatCount(mart.rows)} rows)`).join(' · ')
+      return step.marts.map(martSummary).join(' · ')
     case 'publish':
       return step.published === null ? '' : publishedText(step.published)
     case 'warm':
@@ -320,6 +320,16 @@ export function stepSummary(step: StepReport): string {
     case 'record':
       return ''
   }
+}
+
+function martSummary(mart: MartReport): string {
+  const notable = notableChecks(mart)
+  return `${mart.mart} ${mart.verdict} (${notable.length > 0 ? notable.join(', ') : `${formatCount(mart.rows)} rows`})`
+}
+
+/** What its checks say that is not as it should be. */
+export function notableChecks({ checks }: MartReport): string[] {
+  return checks.filter(({ verdict }) => verdict !== 'VALID').map(({ detail }) => detail)
 }
 
 /** `analytics: mart_users (1,204 rows), mart_content (87 rows)`. */

@@ -1,7 +1,7 @@
 // The port: what Millrace asks of a warehouse. Each adapter keeps these promises on the real thing.
 import type { ContractColumn, IngestEntry, LoadMode, MartCheck, PlannedWarehouse, Relation } from '../pipeline/plan.ts'
 import type { Identifier, TableName } from '../pipeline/identifier.ts'
-import type { RejectReason, RunReport } from '../pipeline/report.ts'
+import type { MartVerdict, RejectReason, RunReport } from '../pipeline/report.ts'
 import type { LoadStream, StreamCounts } from '../ingest/load-stream.ts'
 import type { Engine } from '../platform/duckdb.ts'
 
@@ -34,7 +34,7 @@ export interface Warehouse {
   keepRejects(load: LoadCommit): Promise<readonly RejectReason[]>
   /** What an entry's loads of a logical date rejected, in the order of files and records; there may be millions. */
   readRejects(table: TableName, owner: RejectsOwner): AsyncIterable<StoredReject>
-  /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation. */
+  /** Counts over a mart as it stands. Fails with MartUnknown when there is no such relation, or a column is not fit. */
   measureMart(check: MartCheck): Promise<MartMeasures>
   /**
    * Puts the marts before their readers: creates the live schema and tables where they are missing, follows changes of
@@ -49,6 +49,8 @@ export interface Warehouse {
     table: TableName,
     range: { readonly since: string; readonly limit: number },
   ): Promise<readonly LoggedRun[]>
+  /** Rows of each mart as the newest good run that checked it counted them; none where there is no such table. */
+  lastGoodMarts(table: TableName, of: { readonly pipeline: string; readonly target: string }): Promise<LastGoodMarts>
   /** Ends what dead attempts left running in the warehouse, and returns how many queries that were. */
   endLeftovers(left: Leftovers): Promise<number>
   /** Bytes that a query would read, as the warehouse bills them; null where it does not bill by bytes. */
@@ -148,7 +150,12 @@ export interface MartMeasures {
   readonly nulls: Readonly<Record<string, number>>
   /** Rows beyond the first of each key; only measured where the check asks for uniqueness. */
   readonly duplicates: number | null
+  /** Newest value of the column of `maxAge`, ISO 8601 in UTC; null where there is none, or none is asked for. */
+  readonly newest: string | null
 }
+
+/** By the mart's name. */
+export type LastGoodMarts = ReadonlyMap<string, { readonly rows: number; readonly startedAt: string }>
 
 export interface Publication {
   readonly pipeline: string
@@ -206,9 +213,14 @@ export interface LoggedRun {
   readonly bytesBilled: number | null
   readonly bytesEstimated: number | null
   readonly notes: string
+  /** Those that it checked; null in rows of an older version. */
+  readonly marts: LoggedMarts | null
   readonly workflowId: string
   readonly runId: string
 }
+
+/** Marts as a row of the refresh log has them, by name. */
+export type LoggedMarts = Readonly<Record<string, { readonly rows: number; readonly verdict: MartVerdict }>>
 
 export interface RefreshRow {
   readonly refreshId: string
@@ -218,6 +230,7 @@ export interface RefreshRow {
   readonly rowsInserted: number
   readonly executionTimeSeconds: number
   readonly notes: string
+  readonly marts: LoggedMarts
   /** Of the whole run; null where the warehouse does not bill by bytes. */
   readonly bytesBilled: number | null
   /** Of its dbt commands; null where they were not asked for it. */

@@ -238,7 +238,13 @@ async function runValidate(plan: Plan, step: Step<'validate'>, state: RunState):
     plan,
     plan.policies.validate,
     activity,
-    ({ validateMarts }) => validateMarts({ plan: contextOf(plan), marts: step.marts }),
+    ({ validateMarts }) =>
+      validateMarts({
+        plan: contextOf(plan),
+        marts: step.marts,
+        runTime: plan.runTime,
+        refreshLog: plan.refreshLog ?? null,
+      }),
   )
   state.update(step.id, { marts, bytesBilled })
   const failed = marts.filter(({ verdict }) => verdict === 'FAILED')

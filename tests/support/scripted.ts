@@ -177,6 +177,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     description: '',
     target: 'dev',
     logicalDate: '2026-11-18',
+    runTime: '2026-11-19T02:00:00.000Z',
     params: {},
     lease: { lock: 'scripted', target: 'dev' },
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },

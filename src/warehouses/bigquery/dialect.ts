@@ -21,6 +21,8 @@ export function bigqueryDialect(project: string): Dialect {
     rawType,
     catalogueType: sameSpelling,
     valueOfText,
+    instantOf: (value, type) => (/^(DATE|DATETIME|TIMESTAMP)$/.test(type) ? `CAST(${value} AS TIMESTAMP)` : undefined),
+    finite: (value) => value,
     isoText: (timestamp) => `FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%SZ', ${timestamp})`,
   }
 }

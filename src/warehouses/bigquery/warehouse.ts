@@ -6,7 +6,7 @@ import type { RetryRules } from '../../platform/bigquery/retry.ts'
 import { runAll } from '../sql/dialect.ts'
 import { currentLoad, loadedFiles, rememberedContract } from '../sql/ledger.ts'
 import { measureMart } from '../sql/marts.ts'
-import { readRefreshLog, refreshStatements } from '../sql/refresh-log.ts'
+import { lastGoodMarts, readRefreshLog, refreshStatements } from '../sql/refresh-log.ts'
 import { readRejects } from '../sql/rejects.ts'
 import { REFRESH_LOG_COLUMNS, tableChanges } from '../sql/tables.ts'
 import type { Leftovers, Warehouse, WarehouseAccess, WarehousePlace } from '../warehouse.ts'
@@ -61,6 +61,7 @@ export async function openBigquery(
         await runAll(session, await tableChanges(session, table, REFRESH_LOG_COLUMNS))
         await runStatement(api, newJobId(), { sql: transaction(refreshStatements(session, table, row)) })
       }),
+    lastGoodMarts: (table, of) => guarded(() => lastGoodMarts(session, table, of)),
     readRefreshLog: (table, range) => guarded(() => readRefreshLog(session, table, range)),
     endLeftovers: (left) => guarded(async () => (await cancelJobs(api, labelsOf(left))).length),
     estimateBytes: (sql) => guarded(() => dryRun(api, { sql })),

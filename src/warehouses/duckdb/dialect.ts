@@ -19,6 +19,13 @@ export function duckdbDialect(database: string): Dialect {
     rawType: (duckdbType) => duckdbType,
     catalogueType: (type) => SPELLINGS[type] ?? type,
     valueOfText: (text, type, rules) => valueOf(text, textReader(type, rules)),
+    instantOf: (value, type) =>
+      type === 'TIMESTAMP WITH TIME ZONE'
+        ? `make_timestamp(epoch_us(${value}))`
+        : /^(DATE|TIMESTAMP(_(S|MS|NS))?)$/.test(type)
+          ? `CAST(${value} AS TIMESTAMP)`
+          : undefined,
+    finite: (value) => `CASE WHEN isfinite(${value}) THEN ${value} END`,
     isoText: (timestamp) => `strftime(${timestamp}, '%Y-%m-%dT%H:%M:%SZ')`,
   }
 }

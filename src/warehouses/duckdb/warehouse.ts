@@ -7,7 +7,7 @@ import { commitLoad, keepRejects } from '../sql/commit.ts'
 import { currentLoad, loadedFiles, rememberedContract } from '../sql/ledger.ts'
 import { measureMart } from '../sql/marts.ts'
 import { publish } from '../sql/publish.ts'
-import { readRefreshLog, recordRefresh } from '../sql/refresh-log.ts'
+import { lastGoodMarts, readRefreshLog, recordRefresh } from '../sql/refresh-log.ts'
 import { readRejects } from '../sql/rejects.ts'
 import type { Warehouse, WarehouseAccess } from '../warehouse.ts'
 import type { DuckdbAddress } from './address.ts'
@@ -79,6 +79,7 @@ export async function openDuckdb(
       return marts
     },
     recordRefresh: (table, row) => whole(() => recordRefresh(session, table, row)),
+    lastGoodMarts: (table, of) => guarded(() => lastGoodMarts(session, table, of)),
     readRefreshLog: (table, range) => guarded(() => readRefreshLog(session, table, range)),
     // Its queries live in the processes that asked them, and end with those.
     endLeftovers: () => Promise.resolve(0),

@@ -39,6 +39,13 @@ export const POSTGRES_DIALECT: Dialect = {
   rawType: postgresType,
   catalogueType: (type) => (type === 'character varying' ? 'text' : type),
   valueOfText,
+  instantOf: (value, type) =>
+    /^timestamp(\(\d\))? with time zone$/.test(type)
+      ? `${value} AT TIME ZONE 'UTC'`
+      : /^(date|timestamp(\(\d\))? without time zone)$/.test(type)
+        ? `CAST(${value} AS ${TIMESTAMP})`
+        : undefined,
+  finite: (value) => `CASE WHEN isfinite(${value}) THEN ${value} END`,
   isoText: (timestamp) => `to_char(${timestamp}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`,
 }
 

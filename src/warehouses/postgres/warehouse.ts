@@ -10,7 +10,7 @@ import { runAll, type Session } from '../sql/dialect.ts'
 import { currentLoad, loadedFiles, rememberedContract } from '../sql/ledger.ts'
 import { measureMart } from '../sql/marts.ts'
 import { publish } from '../sql/publish.ts'
-import { readRefreshLog, recordRefresh } from '../sql/refresh-log.ts'
+import { lastGoodMarts, readRefreshLog, recordRefresh } from '../sql/refresh-log.ts'
 import { readRejects } from '../sql/rejects.ts'
 import { LEDGER_COLUMNS, tableChanges } from '../sql/tables.ts'
 import { ledgerOf, type Warehouse, type WarehouseAccess, type WarehousePlace } from '../warehouse.ts'
@@ -115,6 +115,7 @@ export async function openPostgres(
         publish(session, publication, (table) => fillLiveTable(session, table)),
       ),
     recordRefresh: (table, row) => writing(tableText(table), ({ session }) => recordRefresh(session, table, row)),
+    lastGoodMarts: (table, of) => looking((session) => lastGoodMarts(session, table, of)),
     readRefreshLog: (table, range) => looking((session) => readRefreshLog(session, table, range)),
     endLeftovers: (left) =>
       guarded(() => pool.session((connection) => endLeftovers(connection, left, (pid) => pool.isOurs(pid)))),

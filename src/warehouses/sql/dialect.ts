@@ -26,6 +26,10 @@ export interface Dialect {
   catalogueType(type: string): string
   /** SQL of the value of a text that a raw table keeps as it came; it has passed the type's pattern (ingest/types.ts). */
   valueOfText(text: string, type: ColumnType, rules: ReadingRules): string
+  /** SQL of the instant (a timestamp in UTC) that a date or timestamp means; undefined for other types, as the catalogue spells them. */
+  instantOf(value: string, type: string): string | undefined
+  /** A value that has an end: a timestamp can be infinite in some warehouses. */
+  finite(value: string): string
   /** SQL of a timestamp (UTC) as `2026-11-18T02:00:00Z`. */
   isoText(timestamp: string): string
 }

@@ -1,6 +1,6 @@
 // The refresh log: one row per run, whatever became of it, for people and dashboards.
 import type { TableName } from '../../pipeline/identifier.ts'
-import type { LoggedRun, RefreshRow } from '../warehouse.ts'
+import type { LastGoodMarts, LoggedMarts, LoggedRun, RefreshRow } from '../warehouse.ts'
 import { countOf, runAll, tableSql, typed, type Session, type Statement } from './dialect.ts'
 import { insertRow, REFRESH_LOG_COLUMNS, tableChanges } from './tables.ts'
 
@@ -35,6 +35,7 @@ export function refreshStatements(session: Session, table: TableName, row: Refre
       finished_at: report.finishedAt,
       bytes_billed: row.bytesBilled,
       bytes_estimated: row.bytesEstimated,
+      marts: JSON.stringify(row.marts),
     }),
   ]
 }
@@ -56,7 +57,7 @@ export async function readRefreshLog(
        ${of('pipeline')} AS pipeline_text, ${of('target')} AS target_text,
        ${of('logical_date', `CAST(logical_date AS ${dialect.types.text})`)} AS date_text, ${of('outcome')} AS outcome_text,
        ${of('failure_type')} AS failure_text, ${of('workflow_id')} AS workflow_text, ${of('run_id')} AS run_id_text,
-       ${of('bytes_billed')} AS billed, ${of('bytes_estimated')} AS estimated
+       ${of('bytes_billed')} AS billed, ${of('bytes_estimated')} AS estimated, ${of('marts')} AS marts_text
      FROM ${tableSql(session, table)} WHERE run_date >= ${typed(dialect, 'timestamp')} ORDER BY run_date DESC LIMIT ${limit}`,
     [since],
   )
@@ -75,7 +76,37 @@ export async function readRefreshLog(
     bytesBilled: row['billed'] === null ? null : countOf(row['billed']),
     bytesEstimated: row['estimated'] === null ? null : countOf(row['estimated']),
     notes: text(row['notes']),
+    marts: martsOf(row['marts_text']),
     workflowId: text(row['workflow_text']),
     runId: text(row['run_id_text']),
   }))
+}
+
+/** So many good runs are looked at: a run of some steps only may have checked some marts only. */
+const GOOD_RUNS = 50
+
+/** Rows of each mart as the newest good run that checked it counted them. */
+export async function lastGoodMarts(
+  session: Session,
+  table: TableName,
+  { pipeline, target }: { readonly pipeline: string; readonly target: string },
+): Promise<LastGoodMarts> {
+  const last = new Map<string, { rows: number; startedAt: string }>()
+  const found = await session.look(table)
+  if (found === undefined || !found.columns.some(({ name }) => name === 'marts')) return last
+  const runs = await session.rows(
+    `SELECT ${session.dialect.isoText('run_date')} AS run_text, marts FROM ${tableSql(session, table)}
+     WHERE pipeline = ? AND target = ? AND success AND marts IS NOT NULL ORDER BY run_date DESC LIMIT ${GOOD_RUNS}`,
+    [pipeline, target],
+  )
+  for (const run of runs) {
+    for (const [mart, { rows }] of Object.entries(martsOf(run['marts']) ?? {})) {
+      if (!last.has(mart)) last.set(mart, { rows, startedAt: String(run['run_text']) })
+    }
+  }
+  return last
+}
+
+function martsOf(written: unknown): LoggedMarts | null {
+  return typeof written === 'string' ? (JSON.parse(written) as LoggedMarts) : null // as refreshStatements wrote it
 }

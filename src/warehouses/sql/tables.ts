@@ -68,6 +68,8 @@ export const REFRESH_LOG_COLUMNS = columns(
   ['finished_at', 'timestamp'],
   ['bytes_billed', 'bigint', 'optional'],
   ['bytes_estimated', 'bigint', 'optional'],
+  // JSON: { mart: { rows, verdict } }
+  ['marts', 'text', 'optional'],
 )
 
 /** What stands in a live schema, mart by mart, and where it came from. */

@@ -36,6 +36,7 @@ const ROW: RefreshRow = {
   rowsInserted: 8921,
   executionTimeSeconds: 41.25,
   notes: "it's done; 100 %?",
+  marts: { mart_users: { rows: 1132, verdict: 'VALID' } },
   bytesBilled: 5_000_000_000,
   bytesEstimated: 6_000_000_000,
   report: REPORT,
@@ -54,6 +55,7 @@ const LOGGED = {
   bytesBilled: 5_000_000_000,
   bytesEstimated: 6_000_000_000,
   notes: "it's done; 100 %?",
+  marts: { mart_users: { rows: 1132, verdict: 'VALID' } },
   workflowId: 'daily-1',
   runId: 'r',
 }
@@ -182,9 +184,50 @@ export function ownTables(promise: PromiseOf): void {
         failureType: null,
         bytesBilled: null,
         bytesEstimated: null,
+        marts: null,
       },
     ])
+    expect(await warehouse.use((opened) => opened.lastGoodMarts(LOG, REPORT))).toEqual(new Map())
   })
+
+  promise(
+    'rows of marts are those of the last good run of pipeline and target that checked them',
+    async (warehouse) => {
+      const ask = (of = { pipeline: 'daily', target: 'dev' }) =>
+        warehouse.use((opened) => opened.lastGoodMarts(LOG, of))
+      expect(await ask()).toEqual(new Map())
+      const run = (day: number, marts: Record<string, number>, change: Partial<RunReport> = {}): RefreshRow => ({
+        ...ROW,
+        refreshId: `${day} ${change.target ?? ''}`,
+        runDate: `2026-11-${day}T02:00:00Z`,
+        success: change.outcome !== 'failed',
+        marts: Object.fromEntries(Object.entries(marts).map(([mart, rows]) => [mart, { rows, verdict: 'VALID' }])),
+        report: { ...succeeded('r'), ...change },
+      })
+      await record(
+        warehouse,
+        run(20, { users: 20 }),
+        run(19, { users: 19, orders: 190 }),
+        run(18, { users: 18, orders: 180, posts: 1800 }),
+        run(21, {}),
+        run(22, { users: 22 }, { outcome: 'failed' }),
+        run(23, { users: 23 }, { target: 'prod' }),
+        run(24, { users: 24 }, { pipeline: 'hourly' }),
+      )
+
+      const at = (day: number) => `2026-11-${day}T02:00:00Z`
+      expect(await ask()).toEqual(
+        new Map([
+          ['users', { rows: 20, startedAt: at(20) }],
+          ['orders', { rows: 190, startedAt: at(19) }],
+          ['posts', { rows: 1800, startedAt: at(18) }],
+        ]),
+      )
+      expect(await ask({ pipeline: 'daily', target: 'prod' })).toEqual(
+        new Map([['users', { rows: 23, startedAt: at(23) }]]),
+      )
+    },
+  )
 
   promise('a refresh log of seven columns is gone on with', async (warehouse) => {
     await record(warehouse, ROW)

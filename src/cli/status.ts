@@ -1,0 +1,158 @@
+// `millrace status`: what runs, what comes next, what is red. One screen, from the server alone.
+import type { WorkflowExecutionInfo } from '@temporalio/client'
+import { defaultPayloadConverter } from '@temporalio/client'
+import { formatSpan } from '../pipeline/duration.ts'
+import type { RunRequest } from '../pipeline/plan.ts'
+import { stepSummary, type Outcome } from '../pipeline/report.ts'
+import { OWNER_KEY } from '../schedules/desired.ts'
+import type { ConnectedClient } from '../temporal/connect.ts'
+import type { RunProgress } from '../workflows/run-state.ts'
+import type { Cli } from './cli.ts'
+import { endOf } from './follow.ts'
+import { listRuns } from './server-runs.ts'
+import { color, pad, say } from './terminal.ts'
+
+/** Closed runs that are looked at for what is red. */
+const LOOK_BACK = 200
+const NEXT_SHOWN = 8
+const QUERY_WITHIN_MS = 3_000
+
+export interface Status {
+  readonly running: readonly RunningRun[]
+  readonly next: readonly { readonly schedule: string; readonly at: string | null; readonly paused: string | null }[]
+  /** Pipelines and targets whose last run failed, warned, or was cancelled or terminated. */
+  readonly red: readonly RedRun[]
+}
+
+interface RunningRun {
+  readonly workflowId: string
+  readonly pipeline: string
+  readonly target: string
+  readonly startedAt: string
+  /** Null where no worker answers. */
+  readonly step: string | null
+  readonly progress: string | null
+}
+
+interface RedRun {
+  readonly workflowId: string
+  readonly pipeline: string
+  readonly target: string
+  readonly outcome: Outcome
+  readonly endedAt: string | null
+  readonly reason: string
+  /** Of the same pipeline and target, as far as the runs looked at go back. */
+  readonly lastSuccess: string | null
+}
+
+/** 0 also where something is red: it is a look, not a check. Fails with ServerUnreachable. */
+export async function statusCommand(cli: Cli, json: boolean): Promise<number> {
+  const connected = await cli.connect()
+  try {
+    const status: Status = {
+      running: await runningRuns(cli, connected),
+      next: await nextRuns(cli, connected),
+      red: await redRuns(cli, connected),
+    }
+    if (json) say(JSON.stringify(status))
+    else say(...statusLines(status, Date.now()))
+    return 0
+  } finally {
+    await connected.connection.close()
+  }
+}
+
+async function runningRuns(cli: Cli, connected: ConnectedClient): Promise<RunningRun[]> {
+  const { client, connection } = connected
+  const running: RunningRun[] = []
+  for await (const { workflowId, type, startTime } of listRuns(cli, connected, `ExecutionStatus = 'Running'`)) {
+    const handle = client.workflow.getHandle(workflowId)
+    const progress = await connection
+      .withDeadline(Date.now() + QUERY_WITHIN_MS, () => handle.query<RunProgress>('progress'))
+      .catch(() => undefined)
+    const step = progress?.steps.find(({ state }) => state === 'running')
+    const target = progress?.target ?? (await targetOf(connected, workflowId))
+    running.push({
+      workflowId,
+      pipeline: type,
+      target,
+      startedAt: startTime.toISOString(),
+      step: step?.title ?? (progress === undefined ? null : 'plan'),
+      progress: step === undefined ? null : stepSummary(step),
+    })
+  }
+  return running
+}
+
+async function nextRuns({ environment }: Cli, { client }: ConnectedClient): Promise<Status['next']> {
+  const next: { schedule: string; at: string | null; paused: string | null }[] = []
+  for await (const { scheduleId, memo, info, state } of client.schedule.list()) {
+    if (memo?.[OWNER_KEY] !== environment.taskQueue) continue
+    const at = state.paused ? null : (info.nextActionTimes[0]?.toISOString() ?? null)
+    next.push({ schedule: scheduleId, at, paused: state.paused ? (state.note ?? 'paused') : null })
+  }
+  return next.toSorted((a, b) => (a.at ?? '9').localeCompare(b.at ?? '9'))
+}
+
+/** The newest run that has ended, of each pipeline and target. */
+async function redRuns(cli: Cli, connected: ConnectedClient): Promise<RedRun[]> {
+  const last = new Map<string, RedRun>()
+  let looked = 0
+  for await (const run of listRuns(cli, connected, `ExecutionStatus != 'Running'`)) {
+    if (++looked > LOOK_BACK) break
+    const target = await targetOf(connected, run.workflowId, run.runId)
+    const key = `${run.type} ${target}`
+    const known = last.get(key)
+    if (known === undefined) last.set(key, { ...(await verdictOf(connected, run)), target, lastSuccess: null })
+    else if (known.lastSuccess === null && run.status.name === 'COMPLETED') {
+      last.set(key, { ...known, lastSuccess: run.closeTime?.toISOString() ?? null })
+    }
+  }
+  return [...last.values()].filter(({ outcome }) => outcome !== 'succeeded' && outcome !== 'skipped')
+}
+
+async function verdictOf(connected: ConnectedClient, run: WorkflowExecutionInfo) {
+  const end = await endOf(connected.client.workflow.getHandle(run.workflowId, run.runId))
+  const told =
+    end.kind === 'report'
+      ? { outcome: end.report.outcome, reason: end.report.failure?.message ?? '' }
+      : { outcome: end.outcome, reason: end.message }
+  const endedAt = run.closeTime?.toISOString() ?? null
+  return { ...told, workflowId: run.workflowId, pipeline: run.type, endedAt }
+}
+
+/** As the request names it, which needs no search attributes; empty for the profile's own. */
+async function targetOf({ client }: ConnectedClient, workflowId: string, runId?: string): Promise<string> {
+  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory()
+  const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
+  return input ? (defaultPayloadConverter.fromPayload<RunRequest>(input).target ?? '') : ''
+}
+
+export function statusLines({ running, next, red }: Status, nowMs: number): string[] {
+  const name = (pipeline: string, target: string) => pad(target === '' ? pipeline : `${pipeline} · ${target}`, 30)
+  const ago = (iso: string) => formatSpan(Math.max(0, nowMs - Date.parse(iso)))
+  return [
+    color.bold('runs now'),
+    ...(running.length === 0 ? [color.dim('  nothing')] : []),
+    ...running.flatMap(({ workflowId, pipeline, target, startedAt, step, progress }) => [
+      `  ${name(pipeline, target)}since ${ago(startedAt)}  ${step ?? color.yellow('no worker answers')}  ${progress ?? ''}`,
+      color.dim(`    npx millrace follow ${workflowId}`),
+    ]),
+    color.bold('next'),
+    ...(next.length === 0 ? [color.dim('  no schedules; npx millrace schedules apply')] : []),
+    ...next.slice(0, NEXT_SHOWN).map(({ schedule, at, paused }) => {
+      const when = at === null ? color.yellow(paused ?? 'never') : `${at.replace('T', ' ').slice(0, 16)} UTC`
+      return `  ${pad(schedule, 30)}${when}`
+    }),
+    ...(next.length > NEXT_SHOWN ? [color.dim('  … npx millrace schedules list')] : []),
+    color.bold('red'),
+    ...(red.length === 0 ? [color.green('  nothing')] : []),
+    ...red.flatMap(({ workflowId, pipeline, target, outcome, endedAt, reason, lastSuccess }) => [
+      `  ${name(pipeline, target)}${(outcome === 'failed' ? color.red : color.yellow)(outcome)}` +
+        (endedAt === null ? '' : ` ${ago(endedAt)} ago`) +
+        color.dim(lastSuccess === null ? ', no success seen before' : `, last success ${ago(lastSuccess)} ago`),
+      ...(reason === '' ? [] : [`    ${reason.split('\n')[0] ?? ''}`]),
+      color.dim(`    npx millrace show ${workflowId}`),
+    ]),
+  ]
+}
