@@ -10,7 +10,7 @@ import { followLines } from '../platform/follow-lines.ts'
 import type { Grace, GroupExit } from '../platform/subprocess.ts'
 import { parseEvent, type LoggedEvent } from './events.ts'
 import { emptyLedger, recordEvent, type DbtLedger, type LedgerChange } from './ledger.ts'
-import { eventsFile, launchProcess, stderrFile, type DbtLauncher } from './launch.ts'
+import { eventsFile, stderrFile, type DbtLauncher } from './launch.ts'
 
 /** Which dbt, on which project. Folders are absolute. */
 export interface DbtPlace {
@@ -22,6 +22,7 @@ export interface DbtPlace {
   /** Of the environment that holds dbt. */
   readonly python: string
   readonly executable: string
+  readonly launch: DbtLauncher
   /** Removes secrets, and what looks like one, from what is logged and reported. */
   readonly redact: (text: string) => string
   /** Removes the secrets that are known, from dbt's own files. */
@@ -79,7 +80,6 @@ export async function runDbt(
   invocation: DbtInvocation,
   watcher: DbtWatcher,
   abort: AbortSignal,
-  launch: DbtLauncher = launchProcess,
 ): Promise<DbtEvidence> {
   const { outputDir, redact } = invocation
   await mkdir(outputDir, { recursive: true })
@@ -96,7 +96,7 @@ export async function runDbt(
   let exit: GroupExit
   let stderrTail = ''
   try {
-    const { ended } = await launch(
+    const { ended } = await invocation.launch(
       {
         python: invocation.python,
         executable: invocation.executable,
@@ -174,7 +174,8 @@ export async function readAbandonedEvents(
 
 const OPENING_BRACE = 0x7b
 
-const DBT_ENVIRONMENT = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
+/** Of every command, beside what this process has. */
+export const DBT_ENVIRONMENT = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
 
 function dbtArguments({ command, resume, projectDir, profilesDir, target, outputDir }: DbtInvocation): string[] {
   return [
