@@ -21,7 +21,12 @@ import { bigQueryPython } from './bigquery-dbt.ts'
  */
 export async function dbtPlace(
   { root, stateDir }: Workspace,
-  project: { readonly projectDir: string; readonly profilesDir: string; readonly executable: string | null; readonly launcher?: LauncherChoice },
+  project: {
+    readonly projectDir: string
+    readonly profilesDir: string
+    readonly executable: string | null
+    readonly launcher?: LauncherChoice
+  },
   target: ProfileTarget,
   python: string,
   hosts?: DbtHosts,

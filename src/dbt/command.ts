@@ -76,11 +76,7 @@ const STDERR_TAIL_BYTES = 16_384
  * Runs the command to its end and returns the evidence of what happened; judging it is verdict.ts's part. When the
  * signal aborts, dbt is ended in order, and the evidence of what it did until then is returned.
  */
-export async function runDbt(
-  invocation: DbtInvocation,
-  watcher: DbtWatcher,
-  abort: AbortSignal,
-): Promise<DbtEvidence> {
+export async function runDbt(invocation: DbtInvocation, watcher: DbtWatcher, abort: AbortSignal): Promise<DbtEvidence> {
   const { outputDir, redact } = invocation
   await mkdir(outputDir, { recursive: true })
   await requireDbt(invocation.executable)

@@ -79,11 +79,7 @@ export function openDrive(task: DriveTask): Drive {
     return node !== undefined && isGood(node) && node.result?.status !== 'warn'
   }
 
-  const attempt = async (
-    resume: Resume | undefined,
-    watcher: DbtWatcher,
-    abort: AbortSignal,
-  ): Promise<DbtEvidence> => {
+  const attempt = async (resume: Resume | undefined, watcher: DbtWatcher, abort: AbortSignal): Promise<DbtEvidence> => {
     const invocation = { ...task.place, command, outputDir: task.outputDir, runLabel: task.runLabel }
     const evidence = await runDbt(
       {

@@ -219,7 +219,10 @@ async function watchExit(told: Promise<GroupExit>, { pid, began, exitFile, gone 
       await pause(gone.aborted ? LOOK_OFTEN_MS : LOOK_EVERY_MS, undefined, { signal: until }).catch(() => undefined)
     }
     // It is over; a host that lives is about to say how.
-    if (!gone.aborted) await pause(LOOK_EVERY_MS * 2, undefined, { signal: AbortSignal.any([heard.signal, gone]) }).catch(() => undefined)
+    if (!gone.aborted)
+      await pause(LOOK_EVERY_MS * 2, undefined, { signal: AbortSignal.any([heard.signal, gone]) }).catch(
+        () => undefined,
+      )
     return heard.signal.aborted ? await told : await exitLeft(exitFile)
   }
   return await Promise.race([told, looked()])
@@ -228,9 +231,7 @@ async function watchExit(told: Promise<GroupExit>, { pid, began, exitFile, gone 
 async function exitLeft(exitFile: string): Promise<GroupExit | 'not begun'> {
   const text = await readFile(exitFile, 'utf8').catch(() => undefined)
   if (text === 'not begun') return text
-  return text === undefined
-    ? { exitCode: undefined, signal: 'SIGKILL' }
-    : { exitCode: Number(text), signal: undefined }
+  return text === undefined ? { exitCode: undefined, signal: 'SIGKILL' } : { exitCode: Number(text), signal: undefined }
 }
 
 function parseLine(line: string): unknown {

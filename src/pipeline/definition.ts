@@ -234,7 +234,9 @@ export const pipelineSchema = z
       launcher: z
         .enum(['auto', 'cli', 'warm'])
         .default('auto')
-        .describe('How commands are started: in forks of a warm dbt process where that is possible (auto), or each by itself (cli)'),
+        .describe(
+          'How commands are started: in forks of a warm dbt process where that is possible (auto), or each by itself (cli)',
+        ),
     }),
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),
