@@ -161,6 +161,8 @@ export async function startHost(
       try {
         const exitFile = path.join(launch.outputDir, 'exit-code')
         await rm(exitFile, { force: true })
+        // Whoever reads along opens them at once.
+        for (const file of [eventsFile, stderrFile]) await (await open(file(launch.outputDir), 'a', 0o600)).close()
         if (!companion.send(JSON.stringify({ id, ...requestOf(launch), exit: exitFile }))) own.pid.resolve(undefined)
         const slow = setTimeout(() => end(companion), ANSWERS_WITHIN_MS).unref()
         const pid = await own.pid.promise.finally(() => clearTimeout(slow))
@@ -171,7 +173,10 @@ export async function startHost(
         const began = await announceProcess(launch.outputDir, pid)
         companion.send(JSON.stringify({ go: id }))
         const watched = watchExit(own.exit.promise, { pid, began, exitFile, gone: gone.signal })
-        const exit = watched.finally(forget).finally(() => rm(exitFile, { force: true }))
+        const exit = watched.finally(async () => {
+          forget()
+          await rm(exitFile, { force: true })
+        })
         return { pid, exit }
       } catch (error) {
         // Nobody will wait for it: without its go it ends when the host does.
