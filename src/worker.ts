@@ -6,6 +6,7 @@ import { Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { profileLocation } from './activities/make-plan.ts'
 import { listTargets, readProfileTarget } from './dbt/profile.ts'
+import { openDbtHosts } from './dbt/launcher.ts'
 import { listPipelines, loadPipeline } from './pipeline/load.ts'
 import type { Environment } from './platform/environment.ts'
 import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
@@ -78,11 +79,13 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     return taskQueue
   }
 
+  const dbtHosts = openDbtHosts()
   const activities = createActivities({
     workspace,
     python: INSTALLATION.python,
     searchAttributes,
     serveWarehouse,
+    dbtHosts,
     runLink: (workflowId, runId) => runLink(server, workflowId, runId),
   })
 
@@ -106,6 +109,9 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
   // Runs that were under way when the last worker died wait on these queues; nothing plans them again.
   for (const address of await configuredWarehouses(workspace)) await serveWarehouse(address)
 
+  const { python } = INSTALLATION
+  dbtHosts.prewarm({ python, executable: path.join(path.dirname(python), 'dbt') })
+
   const stopRemoving = keepRemovingOldRuns(workspace, settings.runLimits)
   const over = Promise.withResolvers<void>()
   return {
@@ -117,6 +123,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
       }
       await Promise.allSettled(runs)
       await stopRemoving()
+      await dbtHosts.stop()
       await connection.close()
       over.resolve()
     },

@@ -1,5 +1,6 @@
 // What activities are given: the composition root makes one of these, tests another.
 import { failure } from '../pipeline/failure.ts'
+import type { DbtHosts } from '../dbt/launcher.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Workspace } from '../platform/workspace.ts'
 import type { WarehouseAddress } from '../warehouses/warehouse.ts'
@@ -8,6 +9,8 @@ export interface ActivityDeps {
   readonly workspace: Workspace
   /** Python of the environment that holds dbt. */
   readonly python: string
+  /** Where dbt is kept warm; without it each command is a process of its own. */
+  readonly dbtHosts?: DbtHosts
   /** Whether the server knows Millrace's search attributes. */
   readonly searchAttributes: boolean
   /** Makes sure that a worker of this process serves the warehouse's task queue, and returns the queue's name. */

@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 import { discardEvents, runDbt, type DbtInvocation, type DbtPlace, type DbtWatcher } from '../dbt/command.ts'
+import { chooseLauncher, type DbtHosts, type LauncherChoice } from '../dbt/launcher.ts'
 import { cachedManifest, readManifestFile, type Manifest } from '../dbt/manifest.ts'
 import { ensurePackages } from '../dbt/packages/install.ts'
 import type { ProfileTarget } from '../dbt/profile.ts'
@@ -21,9 +22,12 @@ import { bigQueryPython } from './bigquery-dbt.ts'
  */
 export async function dbtPlace(
   { root, stateDir }: Workspace,
-  project: Pick<DbtProject, 'projectDir' | 'profilesDir' | 'executable' | 'env'>,
+  project: Pick<DbtProject, 'projectDir' | 'profilesDir' | 'executable' | 'env'> & {
+    readonly launcher?: LauncherChoice
+  },
   target: ProfileTarget,
   python: string,
+  hosts?: DbtHosts,
 ): Promise<DbtPlace> {
   const ours = project.executable === null && target.type === 'bigquery' ? await bigQueryPython() : python
   const projectDir = path.resolve(root, project.projectDir)
@@ -44,6 +48,7 @@ export async function dbtPlace(
     python: hasOwnPython ? ownPython : ours,
     executable,
     ...(project.env === undefined ? {} : { env: project.env }),
+    launch: chooseLauncher(project.launcher ?? 'auto', hosts),
     redact: redactor(secrets),
     redactKnown: knownRedactor(secrets),
   }

@@ -4,6 +4,7 @@ import { dialectOf, type IngestDefinition, type PipelineDefinition } from '../pi
 import type { IngestEntry, Plan, PlannedStep, RunRequest } from '../pipeline/plan.ts'
 import type { DbtPlace } from '../dbt/command.ts'
 import type { Manifest } from '../dbt/manifest.ts'
+import type { DbtHosts } from '../dbt/launcher.ts'
 import { refuseProfileVariables } from '../dbt/profile-variables.ts'
 import { packagesState } from '../dbt/packages/state.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
@@ -41,6 +42,8 @@ export interface PlanningPlace {
   readonly python: string
   /** For what dbt writes while it parses. */
   readonly outputDir: string
+  /** A worker's. */
+  readonly dbtHosts?: DbtHosts
 }
 
 /** A plan without what only a worker knows: the warehouse's task queue, what the server can do, what is taken over. */
@@ -70,15 +73,17 @@ export async function makePlan(
   const target = await readProfileTarget(location, request.target)
   const address = warehouseAddress(target, location.projectDir)
   const executable = definition.dbt.executable ?? null
+  const { launcher } = definition.dbt
   const dbtSteps = definition.steps.flatMap((step) => step.dbt ?? [])
   const env = mergedEnv(dbtSteps, (text) => fillIn(text, resolved.params))
   await refuseProfileVariables(target.profilesDir, Object.keys(env))
   const given = Object.keys(env).length === 0 ? {} : { env }
   const dbt = await dbtPlace(
     place.workspace,
-    { ...location, profilesDir: target.profilesDir, executable, ...given },
+    { ...location, profilesDir: target.profilesDir, executable, launcher, ...given },
     target,
     place.python,
+    place.dbtHosts,
   )
   await ensureInstalled(dbt, place.outputDir, abort)
   const manifest = await loadManifest(place.workspace, dbt, target, place.outputDir, abort)
@@ -100,6 +105,7 @@ export async function makePlan(
         ...given,
         digest: manifest.digest,
         nodeBars: definition.dbt.node_bars,
+        ...(launcher === 'auto' ? {} : { launcher }),
         marts: steps.flatMap((step) => (step.kind === 'validate' ? step.marts.map(({ mart }) => mart) : [])),
       },
       steps,

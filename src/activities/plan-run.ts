@@ -35,6 +35,7 @@ export function createPlanRun(deps: ActivityDeps) {
         workspace: deps.workspace,
         python: deps.python,
         outputDir: path.join(folder, `plan-${attempt}`),
+        ...(deps.dbtHosts === undefined ? {} : { dbtHosts: deps.dbtHosts }),
       }
       const { plan, address, manifest, emptySelections } = await makePlan(definition, request, runTimeMs, place, abort)
       await rm(place.outputDir, { recursive: true, force: true })

@@ -97,7 +97,7 @@ async function openTask(deps: ActivityDeps, input: RunDbtInput): Promise<Task> {
     ...input,
     deps,
     target,
-    place: await dbtPlace(deps.workspace, plan.dbt, target, deps.python),
+    place: await dbtPlace(deps.workspace, plan.dbt, target, deps.python, deps.dbtHosts),
     runDir,
     attemptName,
     outputDir: path.join(runDir, step.id, attemptName),

@@ -1,6 +1,6 @@
 """Asks dbt, in one process and with one parse, which nodes each selection matches.
 
-Reads {"arguments": [...], "selections": [[words of `dbt ls`], ...]} from standard input and prints {"nodes": [[unique
+Reads a file, its argument, with {"arguments": [...], "selections": [[words of `dbt ls`], ...]} and prints {"nodes": [[unique
 ids], ...]} as the last line of standard output; {"error": "..."} when dbt could not list.
 """
 import json
@@ -24,7 +24,7 @@ def answer(request):
 
 def main():
     try:
-        print(json.dumps(answer(json.load(sys.stdin))))
+        print(json.dumps(answer(json.load(open(sys.argv[1])))))
     except BaseException as error:  # dbt raises SystemExit, too
         print(json.dumps({"error": str(error)}))
 

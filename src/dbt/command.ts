@@ -10,7 +10,7 @@ import { followLines } from '../platform/follow-lines.ts'
 import type { Grace, GroupExit } from '../platform/subprocess.ts'
 import { parseEvent, type LoggedEvent } from './events.ts'
 import { emptyLedger, recordEvent, type DbtLedger, type LedgerChange } from './ledger.ts'
-import { eventsFile, launchProcess, stderrFile, type DbtLauncher } from './launch.ts'
+import { eventsFile, stderrFile, type DbtLauncher } from './launch.ts'
 
 /** Which dbt, on which project. Folders are absolute. */
 export interface DbtPlace {
@@ -24,6 +24,7 @@ export interface DbtPlace {
   readonly executable: string
   /** On top of the worker's environment, for every command alike: parse, selection and run see one project. */
   readonly env?: Readonly<Record<string, string>>
+  readonly launch: DbtLauncher
   /** Removes secrets, and what looks like one, from what is logged and reported. */
   readonly redact: (text: string) => string
   /** Removes the secrets that are known, from dbt's own files. */
@@ -77,12 +78,7 @@ const STDERR_TAIL_BYTES = 16_384
  * Runs the command to its end and returns the evidence of what happened; judging it is verdict.ts's part. When the
  * signal aborts, dbt is ended in order, and the evidence of what it did until then is returned.
  */
-export async function runDbt(
-  invocation: DbtInvocation,
-  watcher: DbtWatcher,
-  abort: AbortSignal,
-  launch: DbtLauncher = launchProcess,
-): Promise<DbtEvidence> {
+export async function runDbt(invocation: DbtInvocation, watcher: DbtWatcher, abort: AbortSignal): Promise<DbtEvidence> {
   const { outputDir, redact } = invocation
   await mkdir(outputDir, { recursive: true })
   await requireDbt(invocation.executable)
@@ -98,7 +94,7 @@ export async function runDbt(
   let exit: GroupExit
   let stderrTail = ''
   try {
-    const { ended } = await launch(
+    const { ended } = await invocation.launch(
       {
         python: invocation.python,
         executable: invocation.executable,
@@ -176,7 +172,8 @@ export async function readAbandonedEvents(
 
 const OPENING_BRACE = 0x7b
 
-const DBT_ENVIRONMENT = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
+/** Of every command, beside what this process has. */
+export const DBT_ENVIRONMENT = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
 
 function dbtArguments({ command, resume, projectDir, profilesDir, target, outputDir }: DbtInvocation): string[] {
   return [

@@ -8,7 +8,6 @@ import { addBilled } from './billed.ts'
 import { discardEvents, runDbt, type DbtEvidence, type DbtPlace, type DbtWatcher, type Resume } from './command.ts'
 import type { Estimate } from './estimate.ts'
 import { classify, FAILURE_CLASSES } from './failure-class.ts'
-import type { DbtLauncher } from './launch.ts'
 import { emptyLedger, isGood, type DbtLedger, type LedgerNode } from './ledger.ts'
 import { martsAfterFailure } from './marts.ts'
 import type { Manifest } from './manifest.ts'
@@ -56,7 +55,7 @@ export interface Drive {
    * Does what is missing and returns the report; `interrupted` when the signal aborted before dbt was done. Throws the
    * failure that fits otherwise, with the report in its details.
    */
-  run(watcher: DbtWatcher, abort: AbortSignal, launch?: DbtLauncher): Promise<Driven>
+  run(watcher: DbtWatcher, abort: AbortSignal): Promise<Driven>
 }
 
 export interface Driven {
@@ -80,12 +79,7 @@ export function openDrive(task: DriveTask): Drive {
     return node !== undefined && isGood(node) && node.result?.status !== 'warn'
   }
 
-  const attempt = async (
-    resume: Resume | undefined,
-    watcher: DbtWatcher,
-    abort: AbortSignal,
-    launch: DbtLauncher | undefined,
-  ): Promise<DbtEvidence> => {
+  const attempt = async (resume: Resume | undefined, watcher: DbtWatcher, abort: AbortSignal): Promise<DbtEvidence> => {
     const invocation = { ...task.place, command, outputDir: task.outputDir, runLabel: task.runLabel }
     const evidence = await runDbt(
       {
@@ -101,7 +95,6 @@ export function openDrive(task: DriveTask): Drive {
         },
       },
       abort,
-      launch,
     )
     countAttempts(evidence.ledger, earlier.nodes)
     addBilled(evidence.ledger, earlier.nodes)
@@ -111,7 +104,7 @@ export function openDrive(task: DriveTask): Drive {
   return {
     progress: () => progressOf(ledger, done, selected, usual, Date.now()),
     doneSet: () => packDone(selected, task.manifest.digest, isDone),
-    async run(watcher, abort, launch) {
+    async run(watcher, abort) {
       const startedAtMs = performance.now()
       // What was done elsewhere must be known here, too, should this worker die before its first word.
       if (earlier.nodes.size > 0) await writeEarlier(task)
@@ -129,9 +122,9 @@ export function openDrive(task: DriveTask): Drive {
       const nodes = { todo: todo ?? [], done: done.map(({ uniqueId }) => uniqueId) }
       const retry =
         todo === undefined ? undefined : await prepareRetry(state, command, task.place, nodes, earlier.startedAt)
-      let evidence = await attempt(retry, watcher, abort, launch)
+      let evidence = await attempt(retry, watcher, abort)
       if (todo !== undefined && !abort.aborted && cannotRetry(evidence)) {
-        evidence = await attempt(resumeByName(task.manifest, todo), watcher, abort, launch)
+        evidence = await attempt(resumeByName(task.manifest, todo), watcher, abort)
       }
       await keepBooks(task, evidence)
       const standing = {

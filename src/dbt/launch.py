@@ -13,14 +13,14 @@ GRACE_AFTER_SIGINT_S = 3
 GRACE_AFTER_SIGTERM_S = 1.5
 
 
-def watch(command_pid):
+def watch(command_pid, pipe=0):
     """Blocks until the pipe ends; then ends the group this process shares with the command, itself included."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    while os.read(0, 4096):
+    while os.read(pipe, 4096):
         pass
     for number, grace_s in ((signal.SIGINT, GRACE_AFTER_SIGINT_S), (signal.SIGTERM, GRACE_AFTER_SIGTERM_S)):
         if os.getppid() != command_pid:
@@ -45,4 +45,5 @@ def main():
     os.execv(sys.argv[1], sys.argv[1:])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,8 @@ export interface Launch {
   /** Any Python 3, for launch.py. */
   readonly python: string
   readonly executable: string
+  /** A Python script that works with dbt, to be run by its Python instead of dbt itself. */
+  readonly script?: string
   readonly args: readonly string[]
   readonly projectDir: string
   readonly env: Readonly<Record<string, string>>
@@ -36,7 +38,7 @@ export const launchProcess: DbtLauncher = async (launch, abort) => {
     {
       file: launch.python,
       // Isolated and without site packages: it is up in a hundredth of a second.
-      args: ['-I', '-S', LAUNCH_SCRIPT, launch.executable, ...launch.args],
+      args: ['-I', '-S', LAUNCH_SCRIPT, ...program(launch), ...launch.args],
       cwd: launch.projectDir,
       env: launch.env,
       stdoutFile: eventsFile(launch.outputDir),
@@ -46,22 +48,34 @@ export const launchProcess: DbtLauncher = async (launch, abort) => {
     abort,
   )
   try {
-    const began = await processStart(group.pid)
-    await writeFileAtomically(processFile(launch.outputDir), JSON.stringify({ pid: group.pid, began }))
+    await announceProcess(launch.outputDir, group.pid)
   } catch (error) {
     // Nobody will wait for it, and the next attempt would not know of it.
     signalGroup(group.pid, 'SIGKILL')
     await group.ended
     throw error
   }
-  const ended = async () => {
-    try {
-      return await group.ended
-    } finally {
-      await rm(processFile(launch.outputDir), { force: true })
-    }
+  return { ended: withdrawProcess(launch.outputDir, group.ended) }
+}
+
+function program({ python, executable, script }: Launch): string[] {
+  return script === undefined ? [executable] : [python, script]
+}
+
+/** Before the command begins, so that whoever comes after this process finds it. Returns when it began, as the system tells. */
+export async function announceProcess(outputDir: string, pid: number): Promise<string | undefined> {
+  const began = await processStart(pid)
+  await writeFileAtomically(processFile(outputDir), JSON.stringify({ pid, began }))
+  return began
+}
+
+/** When the command has ended. */
+export async function withdrawProcess<T>(outputDir: string, ended: Promise<T>): Promise<T> {
+  try {
+    return await ended
+  } finally {
+    await rm(processFile(outputDir), { force: true })
   }
-  return { ended: ended() }
 }
 
 /**

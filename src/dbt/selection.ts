@@ -1,17 +1,19 @@
 // Asks dbt which nodes a selection matches: only dbt knows its selector language. Answers are cached, because dbt is slow.
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { failure } from '../pipeline/failure.ts'
 import { DBT_RULES, type DbtCommand, type DbtVerb } from '../pipeline/dbt-command.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
-import { readJsonFile, writeFileAtomically } from '../platform/files.ts'
-import { runShort } from '../platform/subprocess.ts'
-import { bringPartialParse, type DbtPlace } from './command.ts'
+import { readJsonFile, readTail, writeFileAtomically } from '../platform/files.ts'
+import { bringPartialParse, DBT_ENVIRONMENT, discardEvents, type DbtPlace } from './command.ts'
+import { eventsFile, stderrFile } from './launch.ts'
 import type { Manifest, ManifestNode } from './manifest.ts'
 
 const SCRIPT = fileURLToPath(new URL('check_selection.py', import.meta.url))
+const STDERR_TAIL_BYTES = 16_384
 const answerSchema = z.union([z.object({ nodes: z.array(z.array(z.string())) }), z.object({ error: z.string() })])
 
 export interface SelectionPlace extends DbtPlace {
@@ -93,17 +95,30 @@ function listWords({ command, select, exclude, options }: DbtCommand, manifest: 
 }
 
 async function ask(place: SelectionPlace, selections: readonly string[][]): Promise<string[][]> {
-  const { projectDir, profilesDir, target, outputDir } = place
+  const { python, executable, projectDir, profilesDir, target, outputDir } = place
   await bringPartialParse(place)
-  const args = ['--project-dir', projectDir, '--profiles-dir', profilesDir, '--target', target]
-  const { stdout, stderr } = await runShort({
-    file: place.python,
-    args: [SCRIPT],
-    cwd: projectDir,
-    env: { ...place.env, DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', DBT_LOG_PATH: outputDir, DBT_LOG_LEVEL_FILE: 'none' },
-    abort: place.abort,
-    input: JSON.stringify({ arguments: [...args, '--target-path', outputDir], selections }),
-  })
+  const where = ['--project-dir', projectDir, '--profiles-dir', profilesDir, '--target', target]
+  const writing = ['--target-path', outputDir, '--log-path', outputDir, '--log-level-file', 'none']
+  const request = path.join(outputDir, 'selections.json')
+  await writeFileAtomically(request, JSON.stringify({ arguments: [...where, ...writing], selections }))
+  await discardEvents(outputDir)
+  const { ended } = await place.launch(
+    {
+      python,
+      executable,
+      script: SCRIPT,
+      args: [request],
+      projectDir,
+      // As that of commands: a manifest that is kept warm holds for one environment.
+      env: { ...DBT_ENVIRONMENT, ...place.env },
+      outputDir,
+    },
+    place.abort,
+  )
+  await ended
+  place.abort.throwIfAborted()
+  const stdout = await readFile(eventsFile(outputDir), 'utf8')
+  const stderr = await readTail(stderrFile(outputDir), STDERR_TAIL_BYTES)
   const answer = answerSchema.safeParse(parseLastLine(stdout)).data
   if (answer !== undefined && 'nodes' in answer) return answer.nodes
   const reason = place.redact(answer?.error ?? (stderr.trim().split('\n').at(-1) || 'dbt gave no answer'))

@@ -223,6 +223,12 @@ export const pipelineSchema = z
         .boolean()
         .default(true)
         .describe("A bar per model, seed, snapshot and failing test in Temporal's timeline, at most 200 an attempt"),
+      launcher: z
+        .enum(['auto', 'cli', 'warm'])
+        .default('auto')
+        .describe(
+          'How commands are started: in forks of a warm dbt process where that is possible (auto), or each by itself (cli)',
+        ),
     }),
     params: z.record(identifier, param).default({}),
     steps: z.array(step).min(1),

@@ -86,6 +86,8 @@ export interface DbtProject {
   readonly digest: string
   /** A bar per model, seed, snapshot and failing test in Temporal's timeline. */
   readonly nodeBars: boolean
+  /** How commands are started; left out: `auto`. */
+  readonly launcher?: 'cli' | 'warm'
   /** Marts of the pipeline's checks, for the report of a command that failed; all last models where it names none. */
   readonly marts: readonly string[]
 }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { execa } from 'execa'
 import { childEnvironment } from './environment.ts'
@@ -72,6 +73,20 @@ export async function startGroup(command: GroupCommand, abort: AbortSignal): Pro
   if (pid === undefined) throw new Error(`${command.file} started without a number`)
   // Written to by nobody: it ends with this process, and an error of it says nothing more.
   child.stdin?.on('error', () => undefined)
+  const exited = exit.then(([exitCode, signal]) => ({ exitCode: exitCode ?? undefined, signal: signal ?? undefined }))
+  return superviseGroup(pid, exited, command, abort)
+}
+
+/**
+ * Of a group that somebody has started: ends it in order when the signal aborts, kills it when it writes without end, and
+ * kills what is left of it when its leader has ended.
+ */
+export function superviseGroup(
+  pid: number,
+  exit: Promise<GroupExit>,
+  command: Pick<GroupCommand, 'stdoutFile' | 'stderrFile' | 'grace'>,
+  abort: AbortSignal,
+): RunningGroup {
   const ladder = new AbortController()
   const end = () => void endGroup(pid, command.grace ?? GRACE, ladder.signal)
   abort.addEventListener('abort', end, { once: true })
@@ -82,15 +97,69 @@ export async function startGroup(command: GroupCommand, abort: AbortSignal): Pro
     )
     if (Math.max(...sizes) > OUTPUT_LIMIT_BYTES) signalGroup(pid, 'SIGKILL')
   }, 1_000)
-  const ended = exit
-    .then(([exitCode, signal]) => ({ exitCode: exitCode ?? undefined, signal: signal ?? undefined }))
-    .finally(() => {
-      clearInterval(overLimit)
-      abort.removeEventListener('abort', end)
-      ladder.abort()
-      signalGroup(pid, 'SIGKILL')
-    })
+  const ended = exit.finally(() => {
+    clearInterval(overLimit)
+    abort.removeEventListener('abort', end)
+    ladder.abort()
+    signalGroup(pid, 'SIGKILL')
+  })
   return { pid, ended }
+}
+
+/** A program that answers lines with lines, for as long as this process wants it. */
+export interface Companion {
+  readonly pid: number
+  /** False when it is gone, or about to go. */
+  send(line: string): boolean
+  /** Closes its standard input. */
+  close(): void
+  /** Resolves with the last of what it wrote to standard error. */
+  readonly ended: Promise<string>
+}
+
+const STDERR_TAIL_CHARS = 4_000
+
+/**
+ * Its descriptor 3 is a pipe that closes when this process dies, whatever becomes of its standard input. A group of its own,
+ * so that Ctrl+C in a terminal does not reach it. Rejects when it cannot be started.
+ */
+export async function startCompanion(
+  { file, args, cwd, env }: Pick<GroupCommand, 'file' | 'args' | 'cwd' | 'env'>,
+  onLine: (line: string) => void,
+): Promise<Companion> {
+  const child = spawn(file, [...args], {
+    cwd,
+    env: childEnvironment(env),
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+  })
+  const exit = once(child, 'exit')
+  // One that cannot be started is told of below.
+  exit.catch(() => undefined)
+  const [input, output, errors] = child.stdio
+  let tail = ''
+  errors?.setEncoding('utf8').on('data', (text: string) => (tail = (tail + text).slice(-STDERR_TAIL_CHARS)))
+  // Its end says all there is to say.
+  for (const stream of child.stdio) stream?.on('error', () => undefined)
+  if (output !== null) createInterface({ input: output }).on('line', onLine)
+  await once(child, 'spawn')
+  const { pid } = child
+  if (pid === undefined || input === null) throw new Error(`${file} started without a number`)
+  let gone = false
+  const ended = exit.then(() => {
+    gone = true
+    return tail
+  })
+  return {
+    pid,
+    send: (line) => {
+      if (gone || input.writableEnded) return false
+      input.write(`${line}\n`)
+      return true
+    },
+    close: () => void input.end(),
+    ended,
+  }
 }
 
 /** SIGINT, SIGTERM, SIGKILL to a group until nothing of it is left or the signal aborts. */
@@ -129,6 +198,13 @@ export async function runShort(
   const result = await execa(file, [...args], { ...options, ...(abort === undefined ? {} : { cancelSignal: abort }) })
   abort?.throwIfAborted()
   return result
+}
+
+/** Whether the process of that number and beginning does something still: one that nobody has asked for its exit code does not. */
+export async function isWorking(pid: number, began: string | undefined): Promise<boolean> {
+  if (!isAlive(pid) || (began !== undefined && (await processStart(pid)) !== began)) return false
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  return stat.slice(stat.lastIndexOf(')'))[2] !== 'Z'
 }
 
 /** Makes a named pipe, which Node itself cannot, and returns its path. */

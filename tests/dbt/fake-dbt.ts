@@ -6,7 +6,7 @@ import { execa } from 'execa'
 import { onTestFinished } from 'vitest'
 import type { DbtPlace, DbtWatcher } from '../../src/dbt/command.ts'
 import { openDrive } from '../../src/dbt/drive.ts'
-import type { Launch } from '../../src/dbt/launch.ts'
+import { launchProcess, type Launch } from '../../src/dbt/launch.ts'
 import type { Manifest } from '../../src/dbt/manifest.ts'
 import { NO_TIMES } from '../../src/dbt/node-times.ts'
 import { announceAttempt, earlierAttempts, type AttemptLedger } from '../../src/dbt/resume.ts'
@@ -109,6 +109,7 @@ function fakeIn(folder: string, nodes: readonly string[]): FakeDbt {
       partialParseFile: path.join(folder, 'cache', 'partial_parse.msgpack'),
       python: INSTALLATION.python,
       executable: path.join(folder, 'dbt'),
+      launch: launchProcess,
       redact: redactor([]),
       redactKnown: (text) => text,
     },

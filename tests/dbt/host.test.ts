@@ -1,0 +1,116 @@
+// The warm dbt process: forks of it are what dbt's own command line is, whatever becomes of the process itself.
+import { mkdtemp, readFile, realpath, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Launch } from '../../src/dbt/launch.ts'
+import { chooseLauncher, openDbtHosts, type DbtHosts } from '../../src/dbt/launcher.ts'
+import { announceAttempt } from '../../src/dbt/resume.ts'
+import { INSTALLATION } from '../../src/platform/workspace.ts'
+import { modelName, writeGeneratedProject } from '../support/generated-project.ts'
+
+const DBT = { python: INSTALLATION.python, executable: path.join(path.dirname(INSTALLATION.python), 'dbt') }
+const NEVER = new AbortController().signal
+
+let root: string
+let hosts: DbtHosts
+let attempts = 0
+
+beforeAll(async () => {
+  root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-host-')))
+  await writeGeneratedProject(root, { models: 2 })
+  hosts = openDbtHosts()
+})
+
+afterAll(async () => {
+  await hosts.stop()
+  await rm(root, { recursive: true, force: true })
+})
+
+async function launchOf(words: readonly string[]): Promise<Launch> {
+  const outputDir = path.join(root, 'attempts', String(attempts++))
+  await announceAttempt(outputDir, 'digest')
+  const how = ['--no-use-colors', '--log-format=json', '--log-level=debug', '--log-level-file=none']
+  const where = ['--target-path', outputDir, '--log-path', outputDir]
+  const env = { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false', PYTHONUNBUFFERED: '1' }
+  return { ...DBT, args: [...how, ...words, ...where], projectDir: path.join(root, 'dbt'), env, outputDir }
+}
+
+async function warm(...words: string[]) {
+  const launch = await launchOf(words)
+  const { ended } = await chooseLauncher('warm', hosts)(launch, NEVER)
+  const exit = await ended
+  const events = await readFile(path.join(launch.outputDir, 'dbt-events.jsonl'), 'utf8')
+  // dbt's first word of a parse.
+  return { exit, parsed: events.includes('StateCheckVarsHash'), outputDir: launch.outputDir }
+}
+
+const compiled = (folder: string, model: number) =>
+  readFile(path.join(folder, 'compiled', 'generated', 'models', `${modelName(model)}.sql`), 'utf8')
+
+test('the second command has no parse; a touched file is no change, an edited one is, and its SQL is that of the command line', async () => {
+  const file = path.join(root, 'dbt', 'models', `${modelName(1)}.sql`)
+  expect(await warm('run')).toMatchObject({ exit: { exitCode: 0 }, parsed: true })
+  expect(await warm('run')).toMatchObject({ exit: { exitCode: 0 }, parsed: false })
+  await utimes(file, new Date(), new Date())
+  expect(await warm('run')).toMatchObject({ exit: { exitCode: 0 }, parsed: false })
+
+  await writeFile(file, `${await readFile(file, 'utf8')}\n-- edited {{ ref('${modelName(0)}') }}`)
+  const edited = await warm('run')
+  const again = await warm('run')
+
+  expect([edited.parsed, again.parsed]).toEqual([true, false])
+  const bare = path.join(root, 'bare')
+  await execa(DBT.executable, ['compile', '--target-path', bare, '--log-path', bare], { cwd: path.join(root, 'dbt') })
+  expect(await compiled(again.outputDir, 1)).toBe(await compiled(bare, 1))
+  expect(await compiled(again.outputDir, 1)).toContain('-- edited')
+}, 240_000)
+
+test("exit codes are the command line's", async () => {
+  expect((await warm('run', '--no-such-option')).exit).toEqual({ exitCode: 2, signal: undefined })
+  expect((await warm('run', '--select', 'nothing_there')).exit).toEqual({ exitCode: 0, signal: undefined })
+}, 120_000)
+
+test('when the host is killed in the middle of a command, the command ends as if nothing had been, and the next one has a new host', async () => {
+  const before = await hosts.find(DBT)
+  const launch = await launchOf(['run'])
+  const { ended } = await chooseLauncher('warm', hosts)(launch, NEVER)
+
+  process.kill(before?.pid ?? 0, 'SIGKILL')
+
+  expect(await ended).toEqual({ exitCode: 0, signal: undefined })
+  expect((await warm('run')).exit).toEqual({ exitCode: 0, signal: undefined })
+  expect((await hosts.find(DBT))?.pid).not.toBe(before?.pid)
+}, 240_000)
+
+test('a command that is killed is told by its signal, and the host serves the next one', async () => {
+  const launch = await launchOf(['run'])
+  const { ended } = await chooseLauncher('warm', hosts)(launch, NEVER)
+  const { pid } = JSON.parse(await readFile(path.join(launch.outputDir, 'process.json'), 'utf8')) as { pid: number }
+
+  process.kill(-pid, 'SIGKILL')
+
+  expect(await ended).toEqual({ exitCode: undefined, signal: 'SIGKILL' })
+  expect((await warm('run')).exit.exitCode).toBe(0)
+}, 120_000)
+
+test('a host that has served its number of commands is followed by another one', async () => {
+  const short = openDbtHosts({ commands: 1, residentBytes: Infinity, idleMs: 60_000 })
+  const first = await short.find(DBT)
+  const { ended } = await chooseLauncher('warm', short)(await launchOf(['run', '--no-such-option']), NEVER)
+
+  expect((await ended).exitCode).toBe(2)
+  await first?.ended
+  expect((await short.find(DBT))?.pid).not.toBe(first?.pid)
+  await short.stop()
+}, 120_000)
+
+test('a dbt that is no script of dbt 1 is launched by itself, and refused where it must be warm', async () => {
+  const launch = { ...(await launchOf([])), executable: '/bin/true' }
+
+  const { ended } = await chooseLauncher('auto', hosts)(launch, NEVER)
+
+  expect(await ended).toEqual({ exitCode: 0, signal: undefined })
+  await expect(chooseLauncher('warm', hosts)(launch, NEVER)).rejects.toThrow('cannot be kept warm')
+})
