@@ -173,11 +173,15 @@ export async function startHost(
         const began = await announceProcess(launch.outputDir, pid)
         companion.send(JSON.stringify({ go: id }))
         const watched = watchExit(own.exit.promise, { pid, began, exitFile, gone: gone.signal })
-        const exit = watched.finally(async () => {
-          forget()
-          await rm(exitFile, { force: true })
-        })
-        return { pid, exit }
+        const exit = async () => {
+          try {
+            return await watched
+          } finally {
+            forget()
+            await rm(exitFile, { force: true })
+          }
+        }
+        return { pid, exit: exit() }
       } catch (error) {
         // Nobody will wait for it: without its go it ends when the host does.
         forget()
