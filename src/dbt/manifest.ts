@@ -66,7 +66,7 @@ const nodeSchema = z.object({
   config: z.looseObject({
     materialized: z.string().nullish(),
     where: z.unknown().optional(),
-    severity: z.unknown().optional(),
+    severity: z.string().nullish(),
   }),
   test_metadata: z.looseObject({ name: z.string(), kwargs: z.record(z.string(), z.unknown()).default({}) }).nullish(),
   attached_node: z.string().nullish(),
@@ -134,7 +134,7 @@ export function readManifest(text: string): Omit<Manifest, 'digest'> {
 
 /** Of a test that holds for all rows and fails the run; others promise less. */
 function testOf({ test_metadata, attached_node, column_name, config }: z.output<typeof nodeSchema>) {
-  const isWeak = (config.where ?? null) !== null || /^warn$/i.test(String(config.severity ?? 'error'))
+  const isWeak = (config.where ?? null) !== null || /^warn$/i.test(config.severity ?? '')
   if (!test_metadata || !attached_node || isWeak) return {}
   const combination = test_metadata.kwargs['combination_of_columns'] ?? test_metadata.kwargs['columns']
   const given = Array.isArray(combination) ? combination : [column_name]

@@ -5,7 +5,7 @@ import { request as plainRequest, type IncomingHttpHeaders, type IncomingMessage
 import { request as tlsRequest } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { Transform, type Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 
 export interface HttpRequest {
@@ -68,8 +68,8 @@ export async function getStatus(
   request: Pick<HttpRequest, 'url' | 'timeoutMs' | 'maxBytes'> & { readonly abort: AbortSignal },
 ): Promise<{ readonly status: number } | { readonly problem: string }> {
   try {
-    const { status } = await exchange({ ...request, redirects: 'none', privateNetwork: true }, async (body) => {
-      for await (const _chunk of body) continue
+    const { status } = await exchange({ ...request, redirects: 'none', privateNetwork: true }, async (body, signal) => {
+      await finished(body.resume(), { signal })
     })
     return { status }
   } catch (error) {
