@@ -5,7 +5,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
 import { alertsTestCommand, type AlertsTestFlags } from './cli/alerts.ts'
-import { openCli } from './cli/cli.ts'
+import { openCli, openCliAnywhere } from './cli/cli.ts'
 import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { logsCommand, type LogsFlags } from './cli/logs.ts'
@@ -177,7 +177,7 @@ program
   .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder, then ~/.dbt)")
   .option('--target <target>', "look at this target (default: the profile's own)")
   .option('--print', 'print the file instead of writing it', false)
-  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCli(), pipeline, flags)))
+  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCliAnywhere(), pipeline, flags)))
 
 program
   .command('setup-profiles')
