@@ -8,6 +8,7 @@ import { alertsTestCommand, type AlertsTestFlags } from './cli/alerts.ts'
 import { backfillCommand, type BackfillFlags } from './cli/backfill.ts'
 import { openCli } from './cli/cli.ts'
 import { followCommand } from './cli/follow-command.ts'
+import { openCli, openCliAnywhere } from './cli/cli.ts'
 import { historyCommand, type HistoryFlags } from './cli/history.ts'
 import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
 import { logsCommand, type LogsFlags } from './cli/logs.ts'
@@ -240,7 +241,7 @@ program
   .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder, then ~/.dbt)")
   .option('--target <target>', "look at this target (default: the profile's own)")
   .option('--print', 'print the file instead of writing it', false)
-  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCli(), pipeline, flags)))
+  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCliAnywhere(), pipeline, flags)))
 
 program
   .command('setup-profiles')

@@ -1,6 +1,6 @@
 // What every command starts from: the workspace, the environment, and a connection when it needs one.
 import { readEnvironment, type Environment } from '../platform/environment.ts'
-import { findWorkspace, type Workspace } from '../platform/workspace.ts'
+import { findOrBeginWorkspace, findWorkspace, type Workspace } from '../platform/workspace.ts'
 import { connectClient, serverAddress, type ConnectedClient } from '../temporal/connect.ts'
 
 export interface Cli {
@@ -10,12 +10,17 @@ export interface Cli {
   connect(): Promise<ConnectedClient>
 }
 
-export function openCli(): Cli {
+export function openCli(find: typeof findWorkspace = findWorkspace): Cli {
   const environment = readEnvironment()
-  const workspace = findWorkspace(environment.workspace)
+  const workspace = find(environment.workspace)
   return {
     workspace,
     environment,
     connect: async () => connectClient(await serverAddress(workspace, environment)),
   }
+}
+
+/** For the command that writes the first pipeline: a folder without pipelines/ becomes a workspace. */
+export function openCliAnywhere(): Cli {
+  return openCli(findOrBeginWorkspace)
 }

@@ -2,11 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { ApplicationFailure } from '@temporalio/common'
 import { listTargets } from '../dbt/profile.ts'
-import { failure } from '../pipeline/failure.ts'
+import { describeFailure, failure } from '../pipeline/failure.ts'
 import { listPipelines, parsePipeline, problemText } from '../pipeline/load.ts'
 import type { PipelineDefinition } from '../pipeline/definition.ts'
 import { errorCode } from '../platform/files.ts'
+import { INSTALLATION, type Workspace } from '../platform/workspace.ts'
 import { firstPipeline } from '../setup/first-pipeline.ts'
 import type { Cli } from './cli.ts'
 import { draftPlan, selectionProblems } from './plan.ts'
@@ -23,38 +25,18 @@ export interface InitFlags {
 export async function initCommand({ workspace }: Cli, pipeline: string, flags: InitFlags): Promise<number> {
   const file = path.join(workspace.pipelinesDir, `${pipeline}.yml`)
   const inWorkspace = (folder: string) => path.relative(workspace.root, path.resolve(folder)) || '.'
-  const projectDir = inWorkspace(flags.projectDir)
-  const profilesDir = flags.profilesDir === undefined ? {} : { profilesDir: inWorkspace(flags.profilesDir) }
-  const smallest = { name: pipeline, steps: [{ dbt: { command: 'parse' } }] }
-  const dbt = { project_dir: projectDir, ...(flags.profilesDir ? { profiles_dir: profilesDir.profilesDir } : {}) }
+  const dbt = {
+    project_dir: inWorkspace(flags.projectDir),
+    ...(flags.profilesDir === undefined ? {} : { profiles_dir: inWorkspace(flags.profilesDir) }),
+  }
   // JSON is YAML: names and folders are held to the schema before anything is looked at.
-  const probe = definitionOf(JSON.stringify({ ...smallest, dbt }), file, pipeline)
+  const smallest = JSON.stringify({ name: pipeline, dbt, steps: [{ dbt: { command: 'parse' } }] })
+  const probe = definitionOf(smallest, file, pipeline)
   if (!flags.print && (await listPipelines(workspace.pipelinesDir)).includes(pipeline)) throw exists(pipeline)
 
-  const { manifest, address, target } = await draftPlan(workspace, probe, flags.target)
-  if (!manifest.nodes.some(({ resourceType }) => resourceType === 'model')) {
-    throw failure(
-      'DbtProjectInvalid',
-      `${projectDir} has no models; look at what dbt finds there: dbt ls --project-dir ${projectDir}`,
-    )
-  }
-  const { targets } = await listTargets({
-    projectDir: path.resolve(workspace.root, projectDir),
-    profilesDir: target.profilesDir,
+  const text = await checkedText(workspace, probe, file, flags.target).catch((error: unknown) => {
+    throw withNextCommand(error, pipeline, flags)
   })
-  const text = firstPipeline({
-    pipeline,
-    projectDir,
-    ...profilesDir,
-    targets,
-    target: target.target,
-    warehouse: address.kind,
-    hasPackages: await hasPackages(path.resolve(workspace.root, projectDir)),
-    manifest,
-  })
-  const drafted = await draftPlan(workspace, definitionOf(text, file, pipeline), flags.target)
-  const problems = selectionProblems(drafted)
-  if (problems.length > 0) throw failure('DbtProjectInvalid', problems.join('\n'))
   if (flags.print) {
     say(text.trimEnd())
     return 0
@@ -68,6 +50,49 @@ export async function initCommand({ workspace }: Cli, pipeline: string, flags: I
     `  npx millrace run ${pipeline}${on}`,
   )
   return 0
+}
+
+/** What the file will hold, planned once already as a run of it would be. `probe` names the project and nothing else. */
+async function checkedText(
+  workspace: Workspace,
+  probe: PipelineDefinition,
+  file: string,
+  targetName: string | undefined,
+): Promise<string> {
+  const { name: pipeline, dbt } = probe
+  const { manifest, address, target } = await draftPlan(workspace, probe, targetName)
+  if (!manifest.nodes.some(({ resourceType }) => resourceType === 'model')) {
+    throw failure(
+      'DbtProjectInvalid',
+      `${dbt.project_dir} has no models; look at what dbt finds there: dbt ls --project-dir ${dbt.project_dir}`,
+    )
+  }
+  const projectDir = path.resolve(workspace.root, dbt.project_dir)
+  const { targets } = await listTargets({ projectDir, profilesDir: target.profilesDir })
+  const text = firstPipeline({
+    pipeline,
+    schemaFile: path.relative(path.dirname(file), path.join(INSTALLATION.root, 'schema', 'pipeline.schema.json')),
+    projectDir: dbt.project_dir,
+    ...(dbt.profiles_dir === undefined ? {} : { profilesDir: dbt.profiles_dir }),
+    targets,
+    target: target.target,
+    warehouse: address.kind,
+    hasPackages: await hasPackages(projectDir),
+    manifest,
+  })
+  const drafted = await draftPlan(workspace, definitionOf(text, file, pipeline), targetName)
+  const problems = selectionProblems(drafted)
+  if (problems.length > 0) throw failure('DbtProjectInvalid', problems.join('\n'))
+  return text
+}
+
+function withNextCommand(error: unknown, pipeline: string, { projectDir }: InitFlags): unknown {
+  if (!(error instanceof ApplicationFailure)) return error
+  const { type, message } = describeFailure(error)
+  return failure(
+    type,
+    `${message}\nnothing was written; then: npx millrace init ${pipeline} --project-dir ${projectDir}`,
+  )
 }
 
 function definitionOf(text: string, file: string, pipeline: string): PipelineDefinition {

@@ -14,15 +14,25 @@ export interface Workspace {
 
 /** The given folder, else the nearest one upwards from `from` that holds pipelines/. */
 export function findWorkspace(given: string | undefined, from: string = process.cwd()): Workspace {
-  if (given !== undefined) return workspaceAt(path.resolve(given))
-  for (let folder = path.resolve(from); ; folder = path.dirname(folder)) {
-    if (existsSync(path.join(folder, 'pipelines'))) return workspaceAt(folder)
-    if (folder === path.dirname(folder)) break
-  }
+  const found = nearestWorkspace(given, from)
+  if (found !== undefined) return found
   throw failure(
     'PipelineUnknown',
     `there is no folder pipelines/ in ${from} or above it; go to your workspace, or name it: MILLRACE_WORKSPACE=/path`,
   )
+}
+
+/** As findWorkspace; `from` itself where there is none: for the command that begins one. Makes nothing. */
+export function findOrBeginWorkspace(given: string | undefined, from: string = process.cwd()): Workspace {
+  return nearestWorkspace(given, from) ?? workspaceAt(path.resolve(from))
+}
+
+function nearestWorkspace(given: string | undefined, from: string): Workspace | undefined {
+  if (given !== undefined) return workspaceAt(path.resolve(given))
+  for (let folder = path.resolve(from); ; folder = path.dirname(folder)) {
+    if (existsSync(path.join(folder, 'pipelines'))) return workspaceAt(folder)
+    if (folder === path.dirname(folder)) return undefined
+  }
 }
 
 export function workspaceAt(root: string): Workspace {

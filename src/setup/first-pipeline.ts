@@ -6,6 +6,8 @@ import { isIdentifier } from '../pipeline/identifier.ts'
 /** What the file is written from. */
 export interface FoundProject {
   readonly pipeline: string
+  /** Of pipeline files, for editors; relative to the written file. */
+  readonly schemaFile: string
   /** Relative to the workspace. */
   readonly projectDir: string
   readonly profilesDir?: string
@@ -28,7 +30,7 @@ export function firstPipeline(found: FoundProject): string {
     ...(profilesDir ? [`profiles_dir: ${quoted(profilesDir)}`] : []),
   ]
   return [
-    '# yaml-language-server: $schema=../schema/pipeline.schema.json',
+    `# yaml-language-server: $schema=${found.schemaFile}`,
     ...comments(summary(found)),
     `name: ${pipeline}`,
     `dbt: { ${places.join(', ')} }`,

@@ -5,14 +5,15 @@ import type { Interaction } from './social.ts'
 import { dateOf, localSeconds, utcMilliseconds, utcSeconds } from './time.ts'
 import type { Viewing } from './viewing.ts'
 
+/** Of the committed files. */
 export const exportDates = ['2026-11-17', '2026-11-18', '2026-11-19'] as const
-export type ExportDate = (typeof exportDates)[number]
 
 export type Export<Item> = {
   readonly name: string
   readonly columns: Readonly<Record<string, (item: Item, position: number) => Field>>
   readonly happenedAt: (item: Item) => number
-  readonly damage: Readonly<Record<ExportDate, readonly Damage[]>>
+  /** By date; the files of other days are whole. */
+  readonly damage: Readonly<Record<string, readonly Damage[]>>
 }
 
 export const viewingLogs: Export<Viewing> = {

@@ -1,7 +1,7 @@
 // From what happened to the text of each day's export, and to what is true of it without having to parse it.
 import { encodeRecord, type Field } from './csv.ts'
 import { damagedLine, type Damage, type DamageKind } from './damage.ts'
-import { exportDates, type Export, type ExportDate } from './exports.ts'
+import type { Export } from './exports.ts'
 import { between, createRandom } from './random.ts'
 import { dateOf } from './time.ts'
 
@@ -17,7 +17,7 @@ export type FileTruth = {
 }
 
 export type DayFile<Item> = {
-  readonly date: ExportDate
+  readonly date: string
   readonly path: string
   readonly text: string
   readonly truth: FileTruth
@@ -28,11 +28,12 @@ export type DayFile<Item> = {
 export function dayFiles<Item extends { readonly arrivedAt: number }>(
   source: Export<Item>,
   items: readonly Item[],
+  dates: readonly string[],
 ): DayFile<Item>[] {
   const rows = items
     .toSorted((left, right) => left.arrivedAt - right.arrivedAt)
     .map((item, position) => ({ item, fields: Object.values(source.columns).map((write) => write(item, position)) }))
-  return exportDates.map((date) =>
+  return dates.map((date) =>
     dayFile(
       source,
       date,
@@ -41,9 +42,9 @@ export function dayFiles<Item extends { readonly arrivedAt: number }>(
   )
 }
 
-function dayFile<Item>(source: Export<Item>, date: ExportDate, rows: readonly Row<Item>[]): DayFile<Item> {
+function dayFile<Item>(source: Export<Item>, date: string, rows: readonly Row<Item>[]): DayFile<Item> {
   const columns = Object.keys(source.columns)
-  const damage = placeDamage(createRandom(`damage ${source.name} ${date}`), columns, rows, source.damage[date])
+  const damage = placeDamage(createRandom(`damage ${source.name} ${date}`), columns, rows, source.damage[date] ?? [])
   const lines = rows.map(({ fields }, index) => {
     const damaged = damage.get(index)
     return damaged === undefined ? encodeRecord(fields) : damagedLine(columns, fields, damaged)

@@ -29,18 +29,7 @@ export type SampleTruth = {
 
 /** Writes all files below `root`. */
 export function writeSampleData(root: string): void {
-  const happened = daysThatHappen().map((date) => {
-    const viewings = viewingsOn(date)
-    return { viewings, interactions: interactionsOn(date, viewings) }
-  })
-  const viewingFiles = dayFiles(
-    viewingLogs,
-    happened.flatMap(({ viewings }) => viewings),
-  )
-  const interactionFiles = dayFiles(
-    socialInteractions,
-    happened.flatMap(({ interactions }) => interactions),
-  )
+  const { viewingFiles, interactionFiles } = streamingFiles(exportDates)
   const files = [...viewingFiles, ...interactionFiles]
   const truth: SampleTruth = {
     files: Object.fromEntries(files.map(({ path, truth }) => [path, truth])),
@@ -53,9 +42,20 @@ export function writeSampleData(root: string): void {
   writeFile(join(root, 'tests/fixtures/industry-truth.json'), `${JSON.stringify(industry.truth, null, 1)}\n`)
 }
 
-function daysThatHappen(): string[] {
-  const first = startOf(exportDates[0]) - daysBefore * dayMs
-  return Array.from({ length: daysBefore + exportDates.length }, (_, day) => dateOf(first + day * dayMs))
+/** Both exports of each of these days, which follow each other. */
+export function streamingFiles(dates: readonly [string, ...string[]]) {
+  const first = startOf(dates[0]) - daysBefore * dayMs
+  const happened = Array.from({ length: daysBefore + dates.length }, (_, day) => {
+    const date = dateOf(first + day * dayMs)
+    const viewings = viewingsOn(date)
+    return { viewings, interactions: interactionsOn(date, viewings) }
+  })
+  const allViewings = happened.flatMap(({ viewings }) => viewings)
+  const allInteractions = happened.flatMap(({ interactions }) => interactions)
+  return {
+    viewingFiles: dayFiles(viewingLogs, allViewings, dates),
+    interactionFiles: dayFiles(socialInteractions, allInteractions, dates),
+  }
 }
 
 function truthThrough(
