@@ -1,7 +1,5 @@
 // What a run costs over bare dbt: `dbt build` by hand and the same build as a run, by turns, on generated projects.
 // Usage: node bench/dbt.ts [models, default 20,200,1000] [repeats, default 3; 1 from 1000 models on]
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,12 +11,11 @@ import { INSTALLATION, workspaceAt } from '../src/platform/workspace.ts'
 import { connectClient, ownServerAddress } from '../src/temporal/connect.ts'
 import { ensureDevServer } from '../src/temporal/dev-server.ts'
 import { writeGeneratedProject } from '../tests/support/generated-project.ts'
+import { abort, median, start } from './program.ts'
 
 const TARGET = { ratio: 1.02, extraSeconds: 1.5, events: 3_000, historyMebibytes: 2 }
 const ONCE_FROM_MODELS = 1000
 const SAMPLE_EVERY_MS = 100
-/** More than a worker needs to end its dbt in order. */
-const END_WITHIN_MS = 60_000
 
 interface BareRun {
   readonly seconds: number
@@ -40,43 +37,6 @@ interface Measured {
   readonly models: number
   readonly bare: readonly BareRun[]
   readonly ours: readonly OurRun[]
-}
-
-const abort = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => abort.abort(new Error(`ended by ${signal}`)))
-}
-
-/** Ended by the first signal to this process, and where it is disposed of. */
-function start(file: string, args: readonly string[], cwd: string, env: Record<string, string>) {
-  abort.signal.throwIfAborted()
-  const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
-  }
-  const closed = once(child, 'close') as Promise<[number | null]> // as Node documents the event
-  const ended = closed.then(([code]) => ({ code, output }))
-  // For whoever waits for it.
-  ended.catch(() => undefined)
-  const end = () => void child.kill('SIGTERM')
-  abort.signal.addEventListener('abort', end)
-  return {
-    pid: child.pid ?? 0,
-    ended,
-    said(text: string): Promise<void> {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      child.stderr.on('data', () => output.includes(text) && resolve())
-      return promise
-    },
-    async [Symbol.asyncDispose]() {
-      end()
-      const late = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
-      await ended.catch(() => undefined)
-      clearTimeout(late)
-      abort.signal.removeEventListener('abort', end)
-    },
-  }
 }
 
 /** Where there is no /proc, memory is not known. */
@@ -198,12 +158,6 @@ async function measure(folder: string, models: number, repeats: number, client: 
     for (const turn of repeat % 2 === 0 ? turns : turns.toReversed()) await turn()
   }
   return { models, bare, ours }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = (sorted.length - 1) / 2
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
 }
 
 /** One column of the table, from top to bottom. */

@@ -1,0 +1,112 @@
+// What the daily pipeline costs from start to result, with the worker up, against the same job typed by hand; and where its time goes.
+// Usage: node bench/daily.ts [repeats, default 5]
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { RunReport } from '../src/pipeline/report.ts'
+import { INSTALLATION, workspaceAt } from '../src/platform/workspace.ts'
+import { connectClient, ownServerAddress } from '../src/temporal/connect.ts'
+import { ensureDevServer } from '../src/temporal/dev-server.ts'
+import { abort, median, start } from './program.ts'
+
+const DAYS = ['2026-11-17', '2026-11-18', '2026-11-19']
+const DAY = '2026-11-18'
+const TARGET_RATIO = 0.25
+const TABLES = ['viewing_logs', 'social_interactions']
+
+const inbox = (root: string, table: string, day: string) => path.join(root, `data/inbox/${table}-${day}.csv`)
+
+/** Some ten thousand records: the three sample days as one. */
+function writeBigDay(root: string): number {
+  let records = 0
+  for (const table of TABLES) {
+    const files = DAYS.map((day) =>
+      readFileSync(inbox(INSTALLATION.root, table, day), 'utf8')
+        .trimEnd()
+        .split('\n'),
+    )
+    const lines = files.flatMap((file, index) => (index === 0 ? file : file.slice(1)))
+    records += lines.length - 1
+    writeFileSync(inbox(root, table, DAY), `${lines.join('\n')}\n`)
+  }
+  return records
+}
+
+/** So that the next run has something to load: the last record of each file goes. */
+function shorten(root: string): void {
+  for (const table of TABLES) {
+    const file = inbox(root, table, DAY)
+    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd().split('\n').slice(0, -1).join('\n')}\n`)
+  }
+}
+
+/** Seconds of `load`, `dbt run` and `dbt test`, one after the other. */
+async function byHand(root: string): Promise<number> {
+  const script = path.join(INSTALLATION.root, 'bench', 'by-hand.sh')
+  await using program = start('bash', [script, DAY, root], INSTALLATION.root, {})
+  const { code, output } = await program.ended
+  abort.signal.throwIfAborted()
+  if (code !== 0) throw new Error(`by hand: ${output}`)
+  return [...output.matchAll(/^(?:load|dbt run|dbt test)\s+([\d.]+)$/gm)].reduce((sum, [, s]) => sum + Number(s), 0)
+}
+
+const repeats = Number(process.argv[2] ?? 5)
+await using ending = new AsyncDisposableStack()
+const root = realpathSync(mkdtempSync(path.join(tmpdir(), 'millrace-bench-')))
+ending.defer(() => rmSync(root, { recursive: true, force: true }))
+for (const part of ['pipelines', 'dbt', 'data']) {
+  cpSync(path.join(INSTALLATION.root, part), path.join(root, part), { recursive: true })
+}
+const records = writeBigDay(root)
+const server = await ensureDevServer(workspaceAt(root), INSTALLATION.temporalServer, console.error)
+ending.defer(() => server.stop())
+const { client, connection } = await connectClient(ownServerAddress(server))
+ending.defer(() => connection.close())
+const taskQueue = path.basename(root)
+const env = {
+  MILLRACE_WORKSPACE: root,
+  MILLRACE_TASK_QUEUE: taskQueue,
+  TEMPORAL_ADDRESS: server.address,
+  NO_COLOR: '1',
+}
+await using worker = start(process.execPath, [path.join(INSTALLATION.root, 'bin', 'millrace.mjs'), 'worker'], root, env)
+await worker.said('worker serves')
+
+const run = async (number: number) => {
+  const workflowId = `${taskQueue}-${number}`
+  const startedAtMs = performance.now()
+  const args = [{ target: 'dev', params: { date: DAY } }]
+  const report = (await client.workflow.execute('daily', { taskQueue, workflowId, args })) as RunReport // what it resolves to
+  return { seconds: (performance.now() - startedAtMs) / 1000, report }
+}
+await run(0)
+const hands: number[] = []
+const runs: Awaited<ReturnType<typeof run>>[] = []
+for (let number = 1; number <= repeats; number++) {
+  shorten(root)
+  hands.push(await byHand(root))
+  runs.push(await run(number))
+  console.error(`by hand ${hands.at(-1)?.toFixed(2)} s, as a run ${runs.at(-1)?.seconds.toFixed(2)} s`)
+}
+
+const spread = (values: readonly number[]) =>
+  [Math.min(...values), median(values), Math.max(...values)].map((value) => value.toFixed(2)).join('  ')
+const ours = median(runs.map(({ seconds }) => seconds))
+console.log(`${records} records, ${repeats} repeats, seconds: min median max`)
+console.log(`by hand (load, dbt run, dbt test)   ${spread(hands)}`)
+console.log(`as a run, start → result            ${spread(runs.map(({ seconds }) => seconds))}`)
+const ratio = ours / median(hands)
+console.log(
+  `ratio of medians ${ratio.toFixed(3)}, target ≤ ${TARGET_RATIO}: ${ratio <= TARGET_RATIO ? 'met' : 'missed'}`,
+)
+console.log("\nwhere a run's time goes, ms (median)")
+const steps = runs[0]?.report.steps.map(({ title }) => title) ?? []
+const stepMs = (title: string) =>
+  median(runs.map(({ report }) => report.steps.find((step) => step.title === title)?.durationMs ?? Number.NaN))
+const planMs = median(
+  runs.map(({ report }) => (report.steps[0]?.startedAtMs ?? Number.NaN) - Date.parse(report.startedAt)),
+)
+console.log(`  plan and lease      ${planMs.toFixed(0).padStart(6)}`)
+for (const title of steps) console.log(`  ${title.padEnd(20)}${stepMs(title).toFixed(0).padStart(6)}`)
+const sum = planMs + steps.reduce((total, title) => total + stepMs(title), 0)
+console.log(`  all else            ${(ours * 1000 - sum).toFixed(0).padStart(6)}`)
