@@ -193,7 +193,16 @@ test.each([
   ['partial success', false],
   ['a word of tomorrow', false],
 ])('a node that dbt calls %s needs nothing more: %s', (status, good) => {
-  const result = { status, message: '', durationMs: 1, finishedAt: '', rows: null, bytes: null, bytesBilled: null, failures: 0 }
+  const result = {
+    status,
+    message: '',
+    durationMs: 1,
+    finishedAt: '',
+    rows: null,
+    bytes: null,
+    bytesBilled: null,
+    failures: 0,
+  }
 
   expect(isGood({ uniqueId: 'm', name: 'm', resourceType: 'model', startedAt: '', attempt: 1, result })).toBe(good)
 })

@@ -48,7 +48,9 @@ export async function inspectFile(
   await engine.run(
     `CREATE OR REPLACE TEMP TABLE ${ACCEPTED} (${columns.map((name) => `${quoteName(name)} VARCHAR`).join(', ')})`,
   )
-  const counts = await stream.rows((query) => engine.run(`INSERT INTO ${ACCEPTED} SELECT ${texts.join(', ')} FROM (${query})`))
+  const counts = await stream.rows((query) =>
+    engine.run(`INSERT INTO ${ACCEPTED} SELECT ${texts.join(', ')} FROM (${query})`),
+  )
   const rejectColumns = [...REJECT_COLUMNS, ['_source_file', 'VARCHAR']]
   await engine.run(
     `CREATE OR REPLACE TEMP TABLE ${REJECTS} (${rejectColumns.map((column) => column.join(' ')).join(', ')})`,

@@ -627,7 +627,9 @@ describe('what goes wrong on the way', () => {
       abort.abort(new Error('cancelled before'))
       engine.interrupt()
 
-      await expect(stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).rejects.toThrow('cancelled before')
+      await expect(stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).rejects.toThrow(
+        'cancelled before',
+      )
     })
   })
 
@@ -656,7 +658,10 @@ describe('what goes wrong on the way', () => {
     await withStream({ 'in.csv': 'id,day,note\n1,,\nx,,\n' }, { contract: ORDERS }, async ({ stream, engine }) => {
       await expect(stream.rows((query) => engine.run(`INSERT INTO nowhere ${query}`))).rejects.toThrow('nowhere')
 
-      expect(await stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).toMatchObject({ rows: 1, rejected: 1 })
+      expect(await stream.rows((query) => engine.run(`INSERT INTO accepted ${query}`))).toMatchObject({
+        rows: 1,
+        rejected: 1,
+      })
       expect(await engine.rows('SELECT id FROM accepted')).toEqual([{ id: 1 }])
     })
   })
