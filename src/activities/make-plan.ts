@@ -187,7 +187,7 @@ function planStep(chosen: ChosenStep, resolved: ResolvedRequest, manifest: Manif
 }
 
 /** One, or one for each value of its `for_each`. */
-function planEntries(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry[] {
+export function planEntries(entry: IngestDefinition, { params }: ResolvedRequest, manifest: Manifest): IngestEntry[] {
   const param = entry.for_each
   if (param === undefined) return [planEntry(entry, params, manifest)]
   return valuesOf(params[param] ?? '').map((forEach) => ({

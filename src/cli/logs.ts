@@ -1,4 +1,5 @@
-// `millrace logs RUN`: what a run's log says, to its end or as it grows. Reads the run's folder, so it needs no server.
+// `millrace logs RUN`: what a run's log says, to its end or as it grows. Reads the run's folder, so it needs no server;
+// following asks one that is up whether the run still goes on.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,6 +12,7 @@ import { readRunLog, type RunEvent, type RunEventLevel } from '../platform/run-l
 import { runsFolder, type Workspace } from '../platform/workspace.ts'
 import type { Cli } from './cli.ts'
 import { isIdOf, newest, runsMeant } from './find-run.ts'
+import { watchEnd } from './run-end.ts'
 import { abortOnSignal } from './signals.ts'
 import { color, pad, say, sayError } from './terminal.ts'
 
@@ -24,8 +26,12 @@ export interface LogsFlags {
 const LOOK_EVERY_MS = 300
 const STEP_WIDTH = 12
 
-/** Exit code 0 as well when Ctrl+C ends the following: the run's outcome is told by the log, not by the code. */
-export async function logsCommand({ workspace }: Cli, given: string, flags: LogsFlags): Promise<number> {
+/**
+ * Exit code 0 as well when Ctrl+C ends the following: the run's outcome is told by the log, not by the code. 1 when the
+ * followed run ended without a report, as one that was terminated does.
+ */
+export async function logsCommand(cli: Cli, given: string, flags: LogsFlags): Promise<number> {
+  const { workspace } = cli
   const tail = tailOf(flags)
   const abort = flags.follow ? abortOnSignal() : AbortSignal.abort()
   const folder = await findRun(workspace, given, abort)
@@ -35,12 +41,21 @@ export async function logsCommand({ workspace }: Cli, given: string, flags: Logs
   const isChosen = ({ step }: RunEvent) => flags.step === undefined || step === flags.step
   let passOver = tail === undefined ? 0 : (await count(readRunLog(folder), isChosen)) - tail
   const steps = new Set<string>()
-  for await (const event of readRunLog(folder, () => abort.aborted || hasEnded(folder))) {
+  const shown = new AbortController()
+  const isOver = hasEnded(folder) || !flags.follow
+  const endOf = isOver ? () => undefined : watchEnd(cli, path.basename(folder), AbortSignal.any([abort, shown.signal]))
+  for await (const event of readRunLog(folder, () => abort.aborted || endOf() !== undefined || hasEnded(folder))) {
     steps.add(event.step)
     if (!isChosen(event) || passOver-- > 0) continue
     say(...(flags.json ? [JSON.stringify(event)] : eventLines(event)))
   }
+  shown.abort()
   if (flags.follow && abort.aborted) return 0
+  const ended = endOf()
+  if (ended !== undefined && !hasEnded(folder)) {
+    sayError(`the run is over (${ended.status}) and left no report here; see npx millrace show ${ended.workflowId}`)
+    return 1
+  }
   if (steps.size === 0) sayError('its log is empty')
   else if (flags.step !== undefined && !steps.has(flags.step)) throw stepUnknown(flags.step, [...steps])
   return 0

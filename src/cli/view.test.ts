@@ -1,7 +1,15 @@
-// What a person sees of a dbt step: while it runs, and when some of it failed.
+// What a person sees of the steps: while they run, and when some of it failed.
 import { describe, expect, test } from 'vitest'
 import { stripVTControlCharacters as plain } from 'node:util'
-import type { DbtProgress, DbtReport, RunReport, StepReport } from '../pipeline/report.ts'
+import {
+  stepsTable,
+  type DbtProgress,
+  type DbtReport,
+  type LoadProgress,
+  type Progress,
+  type RunReport,
+  type StepReport,
+} from '../pipeline/report.ts'
 import { liveLines, stepLines, summaryLines } from './view.ts'
 
 const step: StepReport = {
@@ -160,4 +168,46 @@ test('a warm step has a line for each address, while it runs its name, and what 
   const lines = stepLines({ ...step, kind: 'warm', title: 'warm', state: 'warned', warmed }).map(plain)
   expect(lines[0]).toMatch(/^ ! warm +\/api\/a\/summary +200 {2}1\.2 s/)
   expect(lines[1]).toMatch(/^ +\/api\/b\/summary +connection refused {2}0\.0 s/)
+})
+
+test('the loads of one table by several values bear their value, while they run and at the end, each with its own bar', () => {
+  const load = (forEach: string, state: LoadProgress['state']): LoadProgress => ({
+    into: 'raw_weather.observations',
+    forEach,
+    file: `v1/paquet?id-departement=${forEach}`,
+    state,
+    report: null,
+    failure: null,
+  })
+  const ingest: StepReport = { ...step, id: 'ingest', kind: 'ingest', title: 'ingest' }
+  const beat = (phase: 'reading' | 'loading', doneBytes: number): Progress => ({
+    phase,
+    doneBytes,
+    totalBytes: 4_000_000,
+    bytesPerSecond: 1_000_000,
+    records: 0,
+  })
+  const lines = liveLines({
+    steps: [{ ...ingest, loads: [load('9', 'running'), load('2A', 'running'), load('971', 'pending')] }],
+    progress: new Map([
+      ['ingest/raw_weather.observations/2A/1', beat('loading', 3_000_000)],
+      ['ingest/raw_weather.observations/9/2', beat('reading', 1_000_000)],
+    ]),
+    frame: 0,
+    nowMs: 1_000,
+    width: 160,
+  }).map(plain)
+
+  expect(lines[0]).toMatch(/raw_weather\.observations 9 .*reading 1\.0 of 4\.0 MB/)
+  expect(lines[1]).toMatch(/raw_weather\.observations 2A .*loading 3\.0 of 4\.0 MB/)
+  expect(lines[2]).toMatch(/raw_weather\.observations 971 +pending$/)
+
+  const failed = { type: 'SourceRefused', message: 'm' } as const
+  const loads = [load('9', 'skipped'), { ...load('2A', 'failed'), failure: failed }]
+  const ended: StepReport = { ...ingest, state: 'failed', loads }
+  expect(stepLines(ended).map(plain)).toEqual([
+    expect.stringMatching(/raw_weather\.observations 9 +skipped$/),
+    expect.stringMatching(/raw_weather\.observations 2A SourceRefused$/),
+  ])
+  expect(stepsTable([ended])).toContain('raw_weather.observations 9 skipped · raw_weather.observations 2A failed')
 })

@@ -8,6 +8,7 @@ import {
   type MartsAfterFailure,
   formatCount,
   loadedText,
+  loadName,
   notableChecks,
   type LoadProgress,
   type LoadReport,
@@ -172,13 +173,13 @@ function failureDetail({ failure }: StepReport): string[] {
 }
 
 function loadDetail(load: LoadProgress, dim: boolean): string {
-  if (load.failure !== null) return `${pad(load.into, NAME_WIDTH)}${color.red(load.failure.type)}`
-  if (load.report !== null) return loadReportDetail(load.report)
-  return dim ? color.dim(load.into) : `${pad(load.into, NAME_WIDTH)}${color.dim(load.state)}`
+  const name = loadName(load)
+  if (load.failure !== null) return `${pad(name, NAME_WIDTH)}${color.red(load.failure.type)}`
+  if (load.report !== null) return loadReportDetail(pad(name, NAME_WIDTH), load.report)
+  return dim ? color.dim(name) : `${pad(name, NAME_WIDTH)}${color.dim(load.state)}`
 }
 
-function loadReportDetail(report: LoadReport): string {
-  const name = pad(report.into, NAME_WIDTH)
+function loadReportDetail(name: string, report: LoadReport): string {
   switch (report.status) {
     case 'already loaded': {
       const when = report.loadedAt.replace('T', ' ').slice(0, 16)
@@ -286,9 +287,7 @@ function runningDetails(
 ): string[] {
   if (step.kind === 'ingest') {
     return step.loads.map((load) => {
-      const current = [...progress].find(
-        ([id]) => id.startsWith(`${step.id}/${load.into}/`) || id.startsWith(`${step.id}/${load.into}#`),
-      )?.[1]
+      const current = [...progress].find(([id]) => isActivityOf(id, step, load))?.[1]
       if (load.report !== null || load.failure !== null || current === undefined || current.phase === 'dbt') {
         return loadDetail(load, false)
       }
@@ -298,7 +297,7 @@ function runningDetails(
         `${megabytes(current.bytesPerSecond)} MB/s`,
         ...(current.records === 0 ? [] : [`${formatCount(current.records)} records`]),
       ].join(', ')
-      return `${pad(load.into, NAME_WIDTH)}${bar(share)}  ${cut(told, Math.max(10, width - NAME_WIDTH - BAR_CELLS - 12))}`
+      return `${pad(loadName(load), NAME_WIDTH)}${bar(share)}  ${cut(told, Math.max(10, width - NAME_WIDTH - BAR_CELLS - 12))}`
     })
   }
   if (step.kind !== 'dbt') return ['']
@@ -306,6 +305,12 @@ function runningDetails(
   const current = beat?.phase === 'dbt' ? beat : step.dbtProgress
   if (current === null || current.total === 0) return [color.dim('starting dbt')]
   return runningDbt(current, nowMs, width)
+}
+
+/** `ingest/raw.observations/2A/1`: step, entry, value where it is for one, attempt. */
+function isActivityOf(id: string, step: StepReport, { into, forEach }: LoadProgress): boolean {
+  const isOfTable = id.startsWith(`${step.id}/${into}/`) || id.startsWith(`${step.id}/${into}#`)
+  return isOfTable && (forEach === undefined || id.includes(`/${forEach}/`))
 }
 
 /** `████░░  4/6  mart_users 1.2 s · about 2 s left`, and a line for each node that takes far longer than it usually does. */

@@ -70,6 +70,8 @@ export interface PublishReport {
 /** One ingest entry of a step: still to come, or done. */
 export interface LoadProgress {
   readonly into: string
+  /** The value that it is for, of an entry with `for_each`. */
+  readonly forEach?: string
   readonly file: string
   readonly state: StepState
   readonly report: LoadReport | null
@@ -341,18 +343,24 @@ function progressText(progress: DbtProgress | null): string {
   return progress === null ? '' : `${formatCount(progress.done)} of ${formatCount(progress.total)} done`
 }
 
+/** `raw.logs`, and `raw.observations 2A` for one of several values. */
+export function loadName({ into, forEach }: Pick<LoadProgress, 'into' | 'forEach'>): string {
+  return forEach === undefined ? into : `${into} ${forEach}`
+}
+
 function loadSummary(load: LoadProgress): string {
-  if (load.report === null) return `${load.into} ${load.state}`
+  const name = loadName(load)
+  if (load.report === null) return `${name} ${load.state}`
   const { report } = load
   switch (report.status) {
     case 'already loaded':
-      return `${report.into} already loaded (${formatCount(report.loaded)} records)`
+      return `${name} already loaded (${formatCount(report.loaded)} records)`
     case 'skipped':
-      return `${report.into} skipped (no file)`
+      return `${name} skipped (no file)`
     case 'newer snapshot':
-      return `${report.into} left as it is (the snapshot of a later date)`
+      return `${name} left as it is (the snapshot of a later date)`
     case 'loaded':
-      return `${report.into} ${loadedText(report).join(', ')}`
+      return `${name} ${loadedText(report).join(', ')}`
   }
 }
 

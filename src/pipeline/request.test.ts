@@ -6,7 +6,7 @@ import { fillIn, resolveRequest, stepIds } from './request.ts'
 
 const MIDNIGHT = Date.UTC(2026, 10, 19)
 
-function pipeline(params: Record<string, { type: string; default?: string | number }>) {
+function pipeline(params: Record<string, { type: string; default?: string | number; list?: boolean }>) {
   return pipelineSchema.parse({
     name: 'daily',
     dbt: { project_dir: 'dbt' },
@@ -62,6 +62,29 @@ describe('params', () => {
     ['string', 'sales.eu-1', 'sales.eu-1'],
   ])('of type %s take %s', (type, value, text) => {
     expect(resolveRequest(pipeline({ p: { type, default: value } }), {}, MIDNIGHT).params).toEqual({ p: text })
+  })
+})
+
+describe('params with list: true', () => {
+  const departments = pipeline({ dept: { type: 'string', default: '9', list: true } })
+  const resolved = (dept: string) => resolveRequest(departments, { params: { dept } }, MIDNIGHT).params
+
+  test.each([
+    ['9', '9'],
+    ['9,09,2A', '9,09,2A'],
+    ['9, 2A', '9,2A'],
+    ['9,9,2A, 9', '9,2A'],
+  ])('take %s as %s: texts, each once, in the order given', (given, expected) => {
+    expect(resolved(given)).toEqual({ dept: expected })
+  })
+
+  test.each(['', '9,', ',9', '9,../2A', '9;2A'])("refuse '%s' as a whole", (given) => {
+    expect(() => resolved(given)).toThrow(`--dept '${given}' is not a plain word`)
+  })
+
+  test('without it a comma is no separator', () => {
+    const one = pipeline({ dept: { type: 'string', default: '9' } })
+    expect(() => resolveRequest(one, { params: { dept: '9,2A' } }, MIDNIGHT)).toThrow("--dept '9,2A' is not")
   })
 })
 

@@ -14,6 +14,11 @@ const NOW = Date.parse('2026-11-18T09:20:00Z')
 const WHOLE = hourlyCsv('v1', '9', NOW)
 const NAME = '${METEOFRANCE_URL}/paquet/horaire?id-departement=9'
 
+/** The whole second before that time from now, as HTTP writes it. */
+function inMs(ms: number): string {
+  return new Date(Date.now() + ms).toUTCString()
+}
+
 async function fetched(
   faults: readonly Fault[],
   change: Partial<HttpSource> = {},
@@ -53,6 +58,7 @@ test.each<[string, Fault[]]>([
   ['nothing went wrong', []],
   ['it was packed', [{ kind: 'gzip' }]],
   ['the quota was used up for a second', [{ kind: 'throttle', retryAfter: '1' }]],
+  ['the quota was used up until the next second, said as a date', [{ kind: 'throttle', retryAfter: inMs(1_000) }]],
   ['the quota was used up, said without a time', [{ kind: 'throttle' }]],
   ['the quota was used up, said with status 200', [{ kind: 'throttle', status: 200 }]],
   ['it was down for a moment', [{ kind: 'status', status: 503 }]],
@@ -74,6 +80,13 @@ test.each<[string, Fault, string, number, RegExp]>([
     'SourceThrottled',
     1,
     /for 3600 s more .*exceeded your quota/,
+  ],
+  [
+    'a quota until a date in an hour',
+    { kind: 'throttle', retryAfter: inMs(3_600_000) },
+    'SourceThrottled',
+    1,
+    /for 3[56]\d\d s more .*exceeded your quota/,
   ],
   ['a page of the gateway', { kind: 'html' }, 'SourceInvalid', 1, /no CSV \(it said: <html><body>Gateway maintenance/],
   ['JSON with status 200', { kind: 'status', status: 200, body: '{"error":"oops"}' }, 'SourceInvalid', 1, /oops/],
@@ -101,7 +114,7 @@ test.each<[string, Fault, string, number, RegExp]>([
 test('a body that never ends is given up in time, after all tries', async () => {
   const result = await fetched([{ kind: 'hang' }, { kind: 'hang' }], { timeoutMs: 300, retries: 1 })
   expect(result).toMatchObject({ type: 'SourceUnreachable', tries: 2 })
-  expect(result.message).toContain('no whole answer within 0.3 s')
+  expect(result.message).toContain('no answer within 0.3 s')
 })
 
 test('a body over its limit is refused, packed or not', async () => {
@@ -125,7 +138,7 @@ test('a missing variable is named before anything is asked', async () => {
 test('a server that is down is said to be down', async () => {
   const result = await fetched([], { retries: 0 }, { METEOFRANCE_URL: 'http://127.0.0.1:1' })
   expect(result).toMatchObject({ type: 'SourceUnreachable', tries: 0 })
-  expect(result.message).toContain('127.0.0.1:1 does not answer (ECONNREFUSED)')
+  expect(result.message).toContain('127.0.0.1:1 does not answer (connection refused (ECONNREFUSED))')
 })
 
 test.each([

@@ -90,6 +90,7 @@ function pendingStep(step: PlannedStep): StepReport {
   if (step.kind !== 'ingest') return base
   const loads = step.entries.map((entry) => ({
     into: `${entry.into.schema}.${entry.into.table}`,
+    ...(entry.forEach === undefined ? {} : { forEach: entry.forEach }),
     file: entry.files,
     state: 'pending' as const,
     report: null,

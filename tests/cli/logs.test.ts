@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { Client, Connection } from '@temporalio/client'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import { openRunLog, type RunEvent } from '../../src/platform/run-log.ts'
 import { INSTALLATION, runFolder, workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
-import { millrace, startWorkerProcess, testEnvironment } from '../support/cli.ts'
+import { millrace, startWorkerProcess, taskQueueOf, testEnvironment } from '../support/cli.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
-/** Its address is nobody's: these commands ask no server. */
+/** Its address is nobody's: these commands need no server. */
 const NO_SERVER = { TEMPORAL_ADDRESS: '127.0.0.1:1' }
 const RUN_ID = '01a1fea1-1411-7c1c-973c-000000000001'
 
@@ -167,9 +168,13 @@ test.each([
 
 /** `millrace logs … --follow` under way, in the test's hands. */
 function follow(workspace: Workspace, ...args: readonly string[]) {
+  return followWith(testEnvironment(workspace, NO_SERVER), workspace, ...args)
+}
+
+function followWith(env: NodeJS.ProcessEnv, workspace: Workspace, ...args: readonly string[]) {
   const child = spawn(process.execPath, [path.join(INSTALLATION.root, 'bin/millrace.mjs'), 'logs', '-f', ...args], {
     cwd: workspace.root,
-    env: testEnvironment(workspace, NO_SERVER),
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
@@ -213,6 +218,28 @@ test('following shows lines as they come, from before the run began until its re
 
   expect(await following.ended).toBe(0)
   expect(following.seen()).toContain('the run succeeded')
+})
+
+test('a run that is terminated ends the following, with a sentence and exit code 1', async () => {
+  const workspace = await emptyWorkspace('daily')
+  const connection = await Connection.connect({ address: inject('temporalAddress') })
+  onTestFinished(() => connection.close())
+  const workflowId = `${taskQueueOf(workspace)}-1`
+  const run = await new Client({ connection }).workflow.start('daily', {
+    taskQueue: taskQueueOf(workspace),
+    workflowId,
+  })
+  onTestFinished(() => void run.terminate().catch(() => undefined))
+  await makeRun(workspace, workflowId, { pipeline: null, runId: run.firstExecutionRunId })
+
+  const following = followWith(testEnvironment(workspace), workspace, workflowId)
+  await following.shows('the run failed in 1.0 s')
+  await run.terminate('for the test')
+
+  expect(await following.ended).toBe(1)
+  expect(following.seen()).toContain(
+    `the run is over (terminated) and left no report here; see npx millrace show ${workflowId}`,
+  )
 })
 
 test('Ctrl+C ends the following, not badly', async () => {

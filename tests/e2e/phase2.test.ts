@@ -20,6 +20,8 @@ const truth: IndustryTruth = JSON.parse(
   readFileSync(new URL('../fixtures/industry-truth.json', import.meta.url), 'utf8'),
 )
 const postgres = usePostgres()
+/** When the schedule would run it for the sample's day, whose exports are then 26.5 hours old. */
+const AT = '2026-11-18T02:30Z'
 const TASKS = ['staging', 'facts', 'marts', 'tests', 'validation', 'warm-cache', 'record']
 const SCHEMAS = {
   mart_implantation_suivi: 'dwh_marts_operationnel',
@@ -112,7 +114,7 @@ describe.each([
 
     let running = await startWorkerProcess(workspace, worker)
     await run(workspace, 'daily-incremental', '--only', 'ingest', '--date', '2026-11-17', '--target', target)
-    const report = await run(workspace, 'phase2-dashboards', '--target', target)
+    const report = await run(workspace, 'phase2-dashboards', '--at', AT, '--target', target)
     await running.stop()
 
     expect(report.steps.map(({ id }) => id)).toEqual(TASKS)
@@ -193,5 +195,6 @@ test("somebody else's project of 60 models: only project_dir and names change, a
     ['balance_agee', 'dwh_financier.balance_agee', 'VALID'],
   ])
   const log = await lookInto(database)('select success, notes from base.dbt_refresh_log')
-  expect(log).toEqual([{ success: true, notes: 'Phase 2 refresh - 4/4 marts validated' }])
+  const warning = 'indemnisations_mensuelles WARNING: 2 NULLs in mois (5.0 %, 10.0 % allowed)'
+  expect(log).toEqual([{ success: true, notes: `Phase 2 refresh - 4/4 marts validated - ${warning}` }])
 }, 300_000)

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { stringify } from 'yaml'
 import type { ProfileOutput } from './profiles.ts'
 
-/** What our models are called there. */
+/** What our models, and a column of them, are called there. */
 export const DWH_NAMES: Readonly<Record<string, string>> = {
   stg_sig__attributions: 'base_attributions',
   stg_sig__evenements: 'base_evenements',
@@ -17,6 +17,7 @@ export const DWH_NAMES: Readonly<Record<string, string>> = {
   mart_emplois_crees: 'emplois_mensuels',
   mart_indemnisations: 'indemnisations_mensuelles',
   mart_creances_agees: 'balance_agee',
+  exportee_le: 'charge_le',
 }
 
 const MODELS = 60
@@ -24,7 +25,7 @@ const MODELS = 60
 /** No test bears a tag. One row in twenty of indemnisations_mensuelles lacks its month: a second key column. */
 export async function writeDwhProject(folder: string, output: ProfileOutput): Promise<void> {
   const monthly = (from: string, month = 'n % 12 + 1') =>
-    `select 'Z' || n as zone_id, 2026 as annee, ${month} as mois, n as nombre from {{ ref('${from}') }}`
+    `select 'Z' || n as zone_id, 2026 as annee, ${month} as mois, n as nombre, current_date as charge_le from {{ ref('${from}') }}`
   const phase2: Record<string, string> = {
     base_attributions: 'select n from generate_series(1, 40) as n',
     base_evenements: 'select n from generate_series(1, 40) as n',
@@ -36,7 +37,7 @@ export async function writeDwhProject(folder: string, output: ProfileOutput): Pr
     suivi_mensuel: `{{ config(schema='operationnel') }} ${monthly('f_implantations')}`,
     emplois_mensuels: `{{ config(schema='operationnel') }} ${monthly('f_emplois')}`,
     indemnisations_mensuelles: `{{ config(schema='financier') }} ${monthly('f_indemnisations', 'case when n % 20 <> 0 then n % 12 + 1 end')}`,
-    balance_agee: `{{ config(schema='financier') }} select 'tranche ' || n as tranche_anciennete, 'faible' as niveau_risque from {{ ref('f_factures') }}`,
+    balance_agee: `{{ config(schema='financier') }} select 'tranche ' || n as tranche_anciennete, 'faible' as niveau_risque, current_date as charge_le from {{ ref('f_factures') }}`,
   }
   const others = Array.from({ length: MODELS - Object.keys(phase2).length }, (_, index) => {
     // Every seventh fails whenever it is built, and with it all that is behind it.

@@ -11,5 +11,6 @@ select
     {{ month_of('attribuee_le') }} as mois,
     statut = 'active' as est_active,
     surface_ha,
-    investissement
+    investissement,
+    exportee_le
 from {{ ref('stg_sig__attributions') }}

@@ -8,7 +8,8 @@ select
     {{ month_of('evenements.survenu_le') }} as mois,
     evenements.payee_le,
     evenements.payee_le is not null as est_payee,
-    evenements.montant
+    evenements.montant,
+    evenements.exportee_le
 from {{ ref('stg_sig__evenements') }} as evenements
 left join {{ ref('stg_sig__attributions') }} as attributions on evenements.attribution_id = attributions.attribution_id
 where evenements.nature = 'indemnisation'

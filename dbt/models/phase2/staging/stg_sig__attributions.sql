@@ -11,7 +11,8 @@ select
     attributions.attribuee_le,
     attributions.surface_ha,
     attributions.investissement,
-    attributions.statut
+    attributions.statut,
+    attributions._logical_date as exportee_le
 from {{ source('raw_sig', 'attributions') }} as attributions
 left join {{ source('raw_sig', 'zones') }} as zones on attributions.zone_id = zones.zone_id
 left join {{ source('raw_sig', 'entreprises') }} as entreprises on attributions.entreprise_id = entreprises.entreprise_id

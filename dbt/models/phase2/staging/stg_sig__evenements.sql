@@ -7,7 +7,8 @@ select
     payee_le,
     montant,
     cast(null as {{ dbt.type_int() }}) as emplois_crees,
-    cast(null as {{ dbt.type_int() }}) as emplois_femmes
+    cast(null as {{ dbt.type_int() }}) as emplois_femmes,
+    _logical_date as exportee_le
 from {{ source('raw_sig', 'indemnisations') }}
 
 union all
@@ -20,5 +21,6 @@ select
     cast(null as date),
     cast(null as {{ dbt.type_numeric() }}),
     cast(emplois_crees as {{ dbt.type_int() }}),
-    cast(emplois_femmes as {{ dbt.type_int() }})
+    cast(emplois_femmes as {{ dbt.type_int() }}),
+    _logical_date
 from {{ source('raw_sig', 'emplois') }}

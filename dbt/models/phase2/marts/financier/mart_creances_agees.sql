@@ -11,6 +11,7 @@ overdue as (
         factures.montant_du,
         implantations.entreprise_id,
         implantations.niveau_risque,
+        as_of.jour,
         {{ dbt.datediff('factures.echeance_le', 'as_of.jour', 'day') }} as jours
     from {{ ref('fait_factures') }} as factures
     cross join as_of
@@ -39,6 +40,7 @@ select
     niveau_risque,
     cast(count(*) as {{ dbt.type_bigint() }}) as factures,
     cast(count(distinct entreprise_id) as {{ dbt.type_bigint() }}) as entreprises,
-    {{ rounded('sum(montant_du)', 18, 2) }} as montant_du
+    {{ rounded('sum(montant_du)', 18, 2) }} as montant_du,
+    max(jour) as exportee_le
 from bracketed
 group by tranche_anciennete, niveau_risque
