@@ -216,6 +216,8 @@ def run_command(request, go, home, host):
         write_exit(request["exit"], "not begun")
         os._exit(0)
     os.close(go)
+    # Before the watcher is made: whoever looks for what works in the project's folder finds it, too.
+    os.chdir(request["cwd"])
     command_pid = os.getpid()
     if os.fork() == 0:
         try:
@@ -227,7 +229,6 @@ def run_command(request, go, home, host):
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    os.chdir(request["cwd"])
     sys.argv = request["argv"]
     host.warm.install(host.kept, home)
     code = exit_code(lambda: run_program(request["script"]))

@@ -29,8 +29,8 @@ export interface Host {
   readonly fit: Promise<{ readonly dbt: string } | { readonly unfit: string }>
   /** False when it has served long enough, its dbt has changed, or it is gone. */
   isUsable(): Promise<boolean>
-  /** Undefined when it could not: nothing was done. */
-  begin(launch: Launch): Promise<WarmCommand | undefined>
+  /** `refused` when it could not, and why: nothing was done. */
+  begin(launch: Launch): Promise<WarmCommand | { readonly refused: string }>
   /** Takes no more commands and ends behind the last one. */
   retire(): void
   readonly pid: number
@@ -66,7 +66,7 @@ const answerSchema = z.union([
 type Answer = z.infer<typeof answerSchema>
 
 interface Asked {
-  readonly pid: PromiseWithResolvers<number | undefined>
+  readonly begun: PromiseWithResolvers<{ readonly pid: number } | { readonly refused: string }>
   readonly exit: PromiseWithResolvers<GroupExit>
 }
 
@@ -102,10 +102,10 @@ export async function startHost(
       fit.resolve(answer)
     } else if ('refused' in answer) {
       // It will refuse the next one, too.
-      asked.get(answer.id)?.pid.resolve(undefined)
+      asked.get(answer.id)?.begun.resolve(answer)
       retired = true
     } else if ('pid' in answer) {
-      asked.get(answer.id)?.pid.resolve(answer.pid)
+      asked.get(answer.id)?.begun.resolve(answer)
     } else {
       if (answer.rssBytes > limits.residentBytes) retired = true
       asked.get(answer.id)?.exit.resolve({ exitCode: answer.exitCode, signal: answer.signal })
@@ -131,7 +131,7 @@ export async function startHost(
     clearTimeout(idle)
     gone.abort()
     fit.resolve({ unfit: stderr.trim().split('\n').at(-1) || 'it ended at once' })
-    for (const { pid } of asked.values()) pid.resolve(undefined)
+    for (const { begun } of asked.values()) begun.resolve({ refused: 'it died' })
   })
   const late = setTimeout(() => fit.resolve({ unfit: 'it was not ready within a minute' }), READY_WITHIN_MS).unref()
   void fit.promise.then((found) => {
@@ -147,12 +147,12 @@ export async function startHost(
     retire,
     isUsable: async () => !retired && 'dbt' in (await fit.promise) && (await stamp) === (await stampOf(paths)),
     async begin(launch) {
-      if (retired) return undefined
+      if (retired) return { refused: 'it has served long enough' }
       commands += 1
       if (commands >= limits.commands) retired = true
       clearTimeout(idle)
       const id = String(commands)
-      const own: Asked = { pid: Promise.withResolvers(), exit: Promise.withResolvers() }
+      const own: Asked = { begun: Promise.withResolvers(), exit: Promise.withResolvers() }
       asked.set(id, own)
       const forget = () => {
         asked.delete(id)
@@ -163,13 +163,18 @@ export async function startHost(
         await rm(exitFile, { force: true })
         // Whoever reads along opens them at once.
         for (const file of [eventsFile, stderrFile]) await (await open(file(launch.outputDir), 'a', 0o600)).close()
-        if (!companion.send(JSON.stringify({ id, ...requestOf(launch), exit: exitFile }))) own.pid.resolve(undefined)
-        const slow = setTimeout(() => end(companion), ANSWERS_WITHIN_MS).unref()
-        const pid = await own.pid.promise.finally(() => clearTimeout(slow))
-        if (pid === undefined) {
+        if (!companion.send(JSON.stringify({ id, ...requestOf(launch), exit: exitFile })))
+          own.begun.resolve({ refused: 'it died' })
+        const slow = setTimeout(() => {
+          own.begun.resolve({ refused: `it did not answer within ${ANSWERS_WITHIN_MS / 1_000} s` })
+          end(companion)
+        }, ANSWERS_WITHIN_MS).unref()
+        const begun = await own.begun.promise.finally(() => clearTimeout(slow))
+        if ('refused' in begun) {
           forget()
-          return undefined
+          return begun
         }
+        const { pid } = begun
         const began = await announceProcess(launch.outputDir, pid)
         companion.send(JSON.stringify({ go: id }))
         const watched = watchExit(own.exit.promise, { pid, began, exitFile, gone: gone.signal })

@@ -62,24 +62,34 @@ const UNFIT_FOR_MS = 10 * 60_000
 export function chooseLauncher(choice: LauncherChoice, hosts: DbtHosts | undefined): DbtLauncher {
   if (hosts === undefined || choice === 'cli') return launchProcess
   return async (launch, abort) => {
+    const instead = async (why: string): Promise<Launched> => {
+      if (choice === 'warm') throw notBegun(launch, why)
+      return await launchProcess(launch, abort)
+    }
     const host = await hosts.find(launch)
     if (host === undefined && choice === 'warm') throw notWarm(launch)
-    return (host && (await launchWarm(host, launch, abort))) ?? (await launchProcess(launch, abort))
+    if (host === undefined) return await launchProcess(launch, abort)
+    return await launchWarm(host, launch, abort, instead)
   }
 }
 
 type Launched = Awaited<ReturnType<DbtLauncher>>
 
-/** Undefined when the host could not: nothing was done then. */
-async function launchWarm(host: Host, launch: Launch, abort: AbortSignal): Promise<Launched | undefined> {
+/** `instead` is asked where the host could not begin the command: nothing was done then. */
+async function launchWarm(
+  host: Host,
+  launch: Launch,
+  abort: AbortSignal,
+  instead: (why: string) => Promise<Launched>,
+): Promise<Launched> {
   const command = await host.begin(launch)
-  if (command === undefined) return undefined
+  if ('refused' in command) return await instead(command.refused)
   const begun = command.exit.then((exit): GroupExit => (exit === 'not begun' ? NOTHING_DONE : exit))
   const outputs = { stdoutFile: eventsFile(launch.outputDir), stderrFile: stderrFile(launch.outputDir) }
   const grace = launch.grace === undefined ? {} : { grace: launch.grace }
   const group = superviseGroup(command.pid, begun, { ...outputs, ...grace }, abort)
   const ended = withdrawProcess(launch.outputDir, group.ended).then(async (exit) =>
-    exit === NOTHING_DONE && !abort.aborted ? await (await launchProcess(launch, abort)).ended : exit,
+    exit === NOTHING_DONE && !abort.aborted ? await (await instead('it died')).ended : exit,
   )
   return { ended }
 }
@@ -91,5 +101,14 @@ function notWarm({ executable }: Launch): Error {
     'DbtMissing',
     `${executable} cannot be kept warm: it is not the script of a dbt 1 in a Python environment of its own, or does not start; ` +
       'write `dbt: { launcher: auto }` in the pipeline file, or leave it out',
+  )
+}
+
+/** Another try has another process. */
+function notBegun({ executable }: Launch, why: string): Error {
+  return failure(
+    'DbtKilled',
+    `the warm process of ${executable} did not begin the command: ${why}; nothing was done; ` +
+      'with `dbt: { launcher: auto }` in the pipeline file it is done by the command line then',
   )
 }

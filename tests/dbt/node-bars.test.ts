@@ -31,37 +31,40 @@ const barOf = (step: string, index: number, end: string) => ({
   end,
 })
 
-test('two commands over the same nodes have bars of their own; a failing test has one, too', async () => {
-  const commands = ['{ command: run }', '{ command: build }']
-  const { workspace, start } = await startRun({ models: 2, commands })
-  const handle = await start()
-  const report = (await handle.result()) as RunReport
-  expect(report).toMatchObject({ outcome: 'succeeded' })
-  const { bars, refusedTasks } = await barsOf(handle)
+test.each(['warm', 'cli'] as const)(
+  'two commands (%s) over the same nodes have bars of their own; a failing test has one, too',
+  async (launcher) => {
+    const commands = ['{ command: run }', '{ command: build }']
+    const { workspace, start } = await startRun({ models: 2, commands, launcher })
+    const handle = await start()
+    const report = (await handle.result()) as RunReport
+    expect(report).toMatchObject({ outcome: 'succeeded' })
+    const { bars, refusedTasks } = await barsOf(handle)
 
-  expect(bars).toEqual([
-    barOf('dbt-run', 0, 'completed'),
-    barOf('dbt-run', 1, 'completed'),
-    barOf('dbt-build', 0, 'completed'),
-    barOf('dbt-build', 1, 'completed'),
-  ])
-  expect(refusedTasks).toBe(0)
+    expect(bars).toEqual([
+      barOf('dbt-run', 0, 'completed'),
+      barOf('dbt-run', 1, 'completed'),
+      barOf('dbt-build', 0, 'completed'),
+      barOf('dbt-build', 1, 'completed'),
+    ])
+    expect(refusedTasks).toBe(0)
 
-  // Behind dbt's back: its own SQL cannot double an id.
-  await change(workspace, `insert into ${modelName(1)} values (1)`)
-  await writeGeneratedProject(workspace.root, { models: 2, commands: ['{ command: test }'] })
-  const failing = await start()
-  await expect(failing.result()).rejects.toThrow('Workflow execution failed')
-  const { bars: testBars } = await barsOf(failing)
-  expect(testBars).toEqual([
-    {
-      activityId: expect.stringMatching(/^dbt-test\/1\.1\/test\.generated\.unique_m_0001_id\./),
-      type: 'test',
-      end: 'failed',
-      failure: 'fail',
-    },
-  ])
-})
+    // Behind dbt's back: its own SQL cannot double an id.
+    await change(workspace, `insert into ${modelName(1)} values (1)`)
+    await writeGeneratedProject(workspace.root, { models: 2, commands: ['{ command: test }'], launcher })
+    const failing = await start()
+    await expect(failing.result()).rejects.toThrow('Workflow execution failed')
+    const { bars: testBars } = await barsOf(failing)
+    expect(testBars).toEqual([
+      {
+        activityId: expect.stringMatching(/^dbt-test\/1\.1\/test\.generated\.unique_m_0001_id\./),
+        type: 'test',
+        end: 'failed',
+        failure: 'fail',
+      },
+    ])
+  },
+)
 
 test('cancelling a run ends the bar of the node that ran', async () => {
   const { workspace, start } = await startRun({ models: 2, work: 2_000_000_000 })

@@ -106,12 +106,18 @@ const DISTURBANCES: readonly Disturbance[] = [
   },
 ]
 
-const CHOSEN = ROUNDS > 1 ? [...DISTURBANCES, TAKEN_OVER] : DISTURBANCES
+/** Of the command line alone only what the warm process has a part in. */
+const CHOSEN = [
+  ...(ROUNDS > 1 ? [...DISTURBANCES, TAKEN_OVER] : DISTURBANCES).map(
+    (chosen) => [chosen.name, 'warm', chosen] as const,
+  ),
+  ...DISTURBANCES.slice(0, 2).map((chosen) => [chosen.name, 'cli', chosen] as const),
+]
 
-test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN.map((chosen) => [chosen.name, chosen] as const)))(
-  '%s: the run finishes, no node that was done is done again, nothing is left behind',
-  async (_name, { disturb, attempts, ownServer, work = WORK }) => {
-    const workspace = await makeWorkspace(work)
+test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN))(
+  '%s (%s): the run finishes, no node that was done is done again, nothing is left behind',
+  async (_name, launcher, { disturb, attempts, ownServer, work = WORK }) => {
+    const workspace = await makeWorkspace(work, launcher)
     const server = ownServer === true ? await startServer(workspace) : undefined
     const address = server?.address ?? inject('temporalAddress')
     const startWorker = () => startWorkerProcess(workspace, { TEMPORAL_ADDRESS: address })
@@ -156,11 +162,11 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN.map((chosen) => [c
   300_000,
 )
 
-async function makeWorkspace(work: number): Promise<Workspace> {
+async function makeWorkspace(work: number, launcher: 'warm' | 'cli'): Promise<Workspace> {
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-dbt-fault-')))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const commands = ['{ command: build, retries: 2, retry_delay: 1s }']
-  await writeGeneratedProject(root, { models: MODELS, work, commands })
+  await writeGeneratedProject(root, { models: MODELS, work, commands, launcher })
   return workspaceAt(root)
 }
 

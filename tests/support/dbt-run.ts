@@ -1,5 +1,5 @@
 // A run of a generated project under way: what dbt has said so far, what is alive, and what the warehouse has in the end.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -54,18 +54,29 @@ export async function filesNamed(workspace: Workspace, name: string): Promise<st
 }
 
 /**
- * Command lines of processes that work on a folder, but for those with the word `besides` in it. One that ends on its own
- * is given ten seconds.
+ * Processes that work on a folder: it stands in their command lines, or they work somewhere below it, as each dbt and its
+ * watcher do, however they were launched. A worker works in the folder itself. Left out are those with the word `besides`
+ * in their command line. One that ends on its own is given ten seconds.
  */
-export async function processesNaming(folder: string, besides = 'ps -eo'): Promise<string[]> {
+export async function processesNaming(folder: string, besides?: string): Promise<string[]> {
   for (let tries = 0; ; tries++) {
-    const { stdout } = await execa('ps', ['-eo', 'pid,stat,args'])
-    const found = stdout
-      .split('\n')
-      .filter((line) => line.includes(folder) && !line.includes('ps -eo') && !line.includes(besides))
+    const found = (await processesNow(folder)).filter((line) => besides === undefined || !line.includes(besides))
     if (found.length === 0 || tries === 40) return found
     await pause(250)
   }
+}
+
+/** As they are at this moment: lines of ps. */
+export async function processesNow(folder: string): Promise<string[]> {
+  const { stdout } = await execa('ps', ['-eo', 'pid=,stat=,args='])
+  const lines = stdout.split('\n').map(async (line) => {
+    const [pid = '', state = 'Z'] = line.trim().split(/\s+/)
+    if (state.startsWith('Z')) return []
+    if (line.includes(folder)) return [line]
+    const works = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+    return works.startsWith(`${folder}/`) ? [line] : []
+  })
+  return (await Promise.all(lines)).flat()
 }
 
 export async function until(condition: () => Promise<boolean>): Promise<void> {

@@ -14,6 +14,8 @@ export interface GeneratedProject {
   /** Models that read `needed`, a table that dbt knows nothing of. */
   readonly needy?: readonly number[]
   readonly timeout?: string
+  /** How its dbt is launched, where that matters. */
+  readonly launcher?: 'warm' | 'cli'
 }
 
 /**
@@ -30,6 +32,7 @@ export async function writeGeneratedProject(root: string, options: GeneratedProj
     failing = [],
     needy = [],
     timeout = '30m',
+    launcher = 'auto',
   } = options
   const dbt = path.join(root, 'dbt')
   await mkdir(path.join(dbt, 'models'), { recursive: true })
@@ -39,7 +42,7 @@ export async function writeGeneratedProject(root: string, options: GeneratedProj
   await Promise.all([
     writeFile(
       path.join(root, 'pipelines', 'generated.yml'),
-      `name: generated\ndbt: { project_dir: dbt }\nsteps:\n${commands.map((command) => `  - dbt: ${command}\n`).join('')}` +
+      `name: generated\ndbt: { project_dir: dbt, launcher: ${launcher} }\nsteps:\n${commands.map((command) => `  - dbt: ${command}\n`).join('')}` +
         `refresh_log: dbt_refresh_log\ntimeout: ${timeout}\n`,
     ),
     writeFile(
