@@ -14,6 +14,7 @@ import { planAlerts } from '../pipeline/alerts.ts'
 import { parseByteSize } from '../pipeline/byte-size.ts'
 import { httpName, httpTexts, planHttp } from '../pipeline/http-source.ts'
 import { durationMs } from '../pipeline/duration.ts'
+import type { LeaseOf } from '../pipeline/lease.ts'
 import { mergedEnv } from '../pipeline/dbt-env.ts'
 import { dbtCommandOf } from '../pipeline/dbt-step.ts'
 import { parseTableName, type TableName } from '../pipeline/identifier.ts'
@@ -46,9 +47,11 @@ export interface PlanningPlace {
   readonly dbtHosts?: DbtHosts
 }
 
-/** A plan without what only a worker knows: the warehouse's task queue, what the server can do, what is taken over. */
+/** A plan without what only a worker knows: the task queues, what the server can do, what is taken over. */
 export interface DraftPlan {
-  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes' | 'obstacle' | 'takeOver'>
+  readonly plan: Omit<Plan, 'warehouse' | 'searchAttributes' | 'obstacle' | 'takeOver' | 'lease'> & {
+    readonly lease: LeaseOf
+  }
   readonly address: WarehouseAddress
   readonly target: ProfileTarget
   readonly manifest: Manifest

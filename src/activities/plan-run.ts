@@ -27,7 +27,7 @@ export interface PlanRunInput {
 export function createPlanRun(deps: ActivityDeps) {
   return async function planRun({ pipeline, request, runTimeMs }: PlanRunInput): Promise<Plan> {
     return await withHeartbeat(async (_show, abort) => {
-      const { workflowExecution, attempt } = activityInfo()
+      const { workflowExecution, attempt, taskQueue } = activityInfo()
       if (workflowExecution === undefined) throw new Error('planRun is part of a workflow')
       const folder = runFolder(deps.workspace, workflowExecution.workflowId, workflowExecution.runId)
       const definition = await loadPipeline(deps.workspace.pipelinesDir, pipeline)
@@ -50,6 +50,7 @@ export function createPlanRun(deps: ActivityDeps) {
       const { workspace } = deps
       const frozen: Plan = {
         ...plan,
+        lease: { ...plan.lease, taskQueue },
         warehouse,
         searchAttributes: deps.searchAttributes,
         takeOver:

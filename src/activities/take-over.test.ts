@@ -47,7 +47,7 @@ const PLAN: Plan = {
   logicalDate: '2026-11-18',
   runTime: '2026-11-19T02:00:00.000Z',
   params: { region: 'eu', day: '18' },
-  lease: { lock: 'daily', target: 'dev' },
+  lease: { lock: 'daily', target: 'dev', taskQueue: 'millrace' },
   warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue: 'w' },
   dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
   steps: [INGEST, dbtStep('run'), dbtStep('test')],

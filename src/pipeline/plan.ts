@@ -41,7 +41,8 @@ export interface Plan {
   readonly runTime: string
   readonly params: Readonly<Record<string, string>>
   /** Held for the whole run. */
-  readonly lease: LeaseOf
+  /** With the queue that the run is on: it names the lease, and a history must tell it wherever it is replayed. */
+  readonly lease: LeaseOf & { readonly taskQueue: string }
   readonly warehouse: PlannedWarehouse
   readonly dbt: DbtProject
   readonly steps: readonly PlannedStep[]

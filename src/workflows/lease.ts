@@ -21,7 +21,8 @@ import {
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import { describeFailure, failure } from '../pipeline/failure.ts'
-import { leaseId, leaseTaken, leaseTakenAdvice, type LeaseOf } from '../pipeline/lease.ts'
+import { leaseId, leaseTaken, leaseTakenAdvice } from '../pipeline/lease.ts'
+import type { Plan } from '../pipeline/plan.ts'
 import { PLANNING } from './attempt.ts'
 
 const releaseSignal = defineSignal('release')
@@ -48,9 +49,13 @@ const TRY_AGAIN = { firstMs: 1_000, maxMs: 60_000 }
  * Takes the lease, or waits until it can where the request says so; `onWait` is told who holds it, and null at the end.
  * Fails with LeaseTaken for a run that somebody started by hand and that does not wait.
  */
-export async function takeLease(of: LeaseOf, wait: boolean, onWait: (waiting: string | null) => void): Promise<Lease> {
+export async function takeLease(
+  of: Plan['lease'],
+  wait: boolean,
+  onWait: (waiting: string | null) => void,
+): Promise<Lease> {
   const { leaseHolder } = proxyActivities<Activities>({ ...PLANNING, summary: 'who holds the lease?' })
-  const id = leaseId(workflowInfo().taskQueue, of)
+  const id = leaseId(of.taskQueue, of)
   for (let pauseMs = TRY_AGAIN.firstMs; ; pauseMs = Math.min(TRY_AGAIN.maxMs, pauseMs * 2)) {
     const held = await tryToTake(id)
     if (held !== undefined) {

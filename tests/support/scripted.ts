@@ -179,7 +179,7 @@ export function planOf(name: string, steps: readonly PlannedStep[], change: Part
     logicalDate: '2026-11-18',
     runTime: '2026-11-19T02:00:00.000Z',
     params: {},
-    lease: { lock: 'scripted', target: 'dev' },
+    lease: { lock: 'scripted', target: 'dev', taskQueue },
     warehouse: { kind: 'duckdb', label: 'w.duckdb', schema: identifier('analytics'), taskQueue },
     dbt: { projectDir: 'dbt', profilesDir: 'dbt', executable: null, digest: 'd', nodeBars: true, marts: [] },
     steps,

@@ -66,7 +66,8 @@ test('a second start by hand fails with who holds the lease, and touches nothing
 })
 
 test('pipelines with one lock wait for each other where they are told to, and say for whom', async () => {
-  const plan = planOf('lock', [dbtStep('run')], { lease: { lock: 'warehouse-x', target: 'dev' } })
+  const planned = planOf('lock', [dbtStep('run')])
+  const plan = { ...planned, lease: { ...planned.lease, lock: 'warehouse-x' } }
   const { dbtRun, state, open } = gate()
   const { start } = await openScripted(plan, { dbtRun })
   const { taskQueue } = plan.warehouse
@@ -90,7 +91,10 @@ test('two targets, and two locks, do not hold up each other', async () => {
   const leases = { a: { lock: 'l', target: 'dev' }, b: { lock: 'l', target: 'prod' }, c: { lock: 'm', target: 'dev' } }
   const { start } = await openScripted(plan, {
     dbtRun,
-    planRun: async ({ pipeline }) => ({ ...plan, lease: leases[pipeline as keyof typeof leases] }),
+    planRun: async ({ pipeline }) => ({
+      ...plan,
+      lease: { ...plan.lease, ...leases[pipeline as keyof typeof leases] },
+    }),
   })
   const runs = await Promise.all(
     Object.keys(leases).map((pipeline) => start({ id: `${plan.warehouse.taskQueue}-${pipeline}`, pipeline })),
