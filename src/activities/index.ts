@@ -12,7 +12,7 @@ import { createIngestTable } from './ingest-table.ts'
 import { createGoodDays, createPlanBackfill } from './good-days.ts'
 import { LEASE_ACTIVITIES } from './lease-holder.ts'
 import { DBT_STORY, LOAD_STORY, logged, MARTS_STORY, PLAN_STORY, PUBLISH_STORY, WARM_STORY } from './logged.ts'
-import { BAR_ACTIVITIES } from './node-bars.ts'
+import { BAR_ACTIVITIES, endBars } from './node-bars.ts'
 import { createPlanRun } from './plan-run.ts'
 import { createPublishMarts } from './publish-marts.ts'
 import { createRecordRefresh } from './record-refresh.ts'
@@ -32,6 +32,7 @@ export function createActivities(deps: ActivityDeps) {
     ingestTable: logged(deps, typed(createIngestTable(deps)), LOAD_STORY),
     ...dbtActivities(logged(deps, typed(createRunDbt(deps)), DBT_STORY)),
     ...BAR_ACTIVITIES,
+    endBars: typed(endBars),
     validateMarts: logged(deps, typed(createValidateMarts(deps)), MARTS_STORY),
     publishMarts: logged(deps, typed(createPublishMarts(deps)), PUBLISH_STORY),
     warmCaches: logged(deps, typed(createWarmCaches()), WARM_STORY),

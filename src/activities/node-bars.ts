@@ -39,6 +39,8 @@ const PAUSES_WITHOUT_NEWS = 10
 const FINISH_WITHIN_MS = 5_000
 /** A worker that has just started begins them within some seconds. */
 const CLOSE_WITHIN_MS = 10_000
+/** The same where its step is over: then it has begun, or never will. */
+const LAST_CLOSE_WITHIN_MS = 2_000
 const RETRY_EVERY_MS = 100
 const MAX_MESSAGE_CHARS = 500
 
@@ -148,9 +150,23 @@ export async function endLeftBars(
   )
 }
 
+/** Ends bars whose step is over, by their ids; those that are ended or taken back already are no matter. Never throws. */
+export async function endBars({ activityIds }: { readonly activityIds: readonly string[] }): Promise<void> {
+  const { client } = Context.current()
+  const execution = workflowOf()
+  await Promise.all(
+    activityIds.map((activityId) => closeBar(client, { ...execution, activityId }, undefined, LAST_CLOSE_WITHIN_MS)),
+  )
+}
+
 /** A bar that has not begun yet is not found: it is asked for again for a while. */
-async function closeBar(client: Client, bar: FullActivityId, node: LedgerNode | undefined): Promise<void> {
-  for (const until = performance.now() + CLOSE_WITHIN_MS; performance.now() < until; await pause(RETRY_EVERY_MS)) {
+async function closeBar(
+  client: Client,
+  bar: FullActivityId,
+  node: LedgerNode | undefined,
+  withinMs = CLOSE_WITHIN_MS,
+): Promise<void> {
+  for (const until = performance.now() + withinMs; performance.now() < until; await pause(RETRY_EVERY_MS)) {
     try {
       if (node !== undefined && isGood(node)) await client.activity.complete(bar, nodeResult(node))
       else await client.activity.fail(bar, badResult(node))

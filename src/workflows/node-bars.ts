@@ -7,6 +7,7 @@ import {
   setHandler,
 } from '@temporalio/workflow'
 import { MAX_BARS_OF_ALL_ATTEMPTS, type BarNode, type BarType, type NodesSignal } from '../pipeline/node-bars.ts'
+import type { Activities } from '../activities/index.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { RunState } from './run-state.ts'
 
@@ -14,10 +15,10 @@ export const nodesSignal = defineSignal<[Partial<NodesSignal>]>('nodes')
 
 export interface ShownNodes {
   /**
-   * The step is over: a bar that no worker has begun (the one that had the command was stopping) is taken back. All others
-   * are ended by the dbt command's own activity; a cancelled one that has begun would stay open.
+   * The step is over: a bar that no worker has begun (the one that had the command was stopping) is taken back. The others
+   * are ended by the dbt command's own activity; what it did not hear of in time is ended now.
    */
-  end(step: string): void
+  end(step: string): Promise<void>
 }
 
 /** Much later than any bar ends: without it a bar whose worker is lost for good would not be timed out. */
@@ -35,7 +36,7 @@ export function showNodes(plan: Plan, state: RunState): ShownNodes {
     const planned = plan.steps.find((step) => step.id === id)
     const step = state.steps.find((report) => report.id === id)
     if (planned?.kind !== 'dbt' || step?.state !== 'running') return
-    const bars = shown.get(id) ?? { scope: shielded(), used: new Set(), attempt }
+    const bars = shown.get(id) ?? { scope: shielded(), used: new Set(), open: new Set(), attempt }
     shown.set(id, bars)
     // Word from an attempt that was taken for dead.
     if (isBefore(attempt, bars.attempt)) return
@@ -44,16 +45,18 @@ export function showNodes(plan: Plan, state: RunState): ShownNodes {
     for (const node of plan.dbt.nodeBars ? began : []) {
       if (bars.used.has(node.activityId) || bars.used.size >= MAX_BARS_OF_ALL_ATTEMPTS) continue
       bars.used.add(node.activityId)
-      openBar(bars.scope, node, planned.timeoutMs + EXTRA_MS)
+      openBar(bars, node, planned.timeoutMs + EXTRA_MS)
     }
   })
-  return { end: (step) => shown.get(step)?.scope.cancel() }
+  return { end: async (step) => await endBars(shown.get(step)) }
 }
 
 interface StepBars {
   /** Ours to cancel, not the run's: when that is cancelled, dbt itself still ends its bars. */
   readonly scope: CancellationScope
   readonly used: Set<string>
+  /** Those that have not ended. */
+  readonly open: Set<string>
   attempt: string
 }
 
@@ -71,7 +74,7 @@ function isBefore(attempt: string, other: string): boolean {
   return a < c || (a === c && b < d)
 }
 
-function openBar(scope: CancellationScope, { activityId, type, name }: BarNode, timeoutMs: number): void {
+function openBar({ scope, open }: StepBars, { activityId, type, name }: BarNode, timeoutMs: number): void {
   const bars = proxyActivities<Record<BarType, () => Promise<unknown>>>({
     activityId,
     summary: name.slice(0, 200),
@@ -81,5 +84,23 @@ function openBar(scope: CancellationScope, { activityId, type, name }: BarNode, 
     cancellationType: ActivityCancellationType.TRY_CANCEL,
   })
   // A failed node fails its bar, not the run: the dbt command's own activity decides about that.
-  scope.run(() => bars[type]()).catch(() => undefined)
+  open.add(activityId)
+  scope
+    .run(() => bars[type]())
+    .catch(() => undefined)
+    .finally(() => open.delete(activityId))
+}
+
+async function endBars(bars: StepBars | undefined): Promise<void> {
+  if (bars === undefined) return
+  const activityIds = [...bars.open]
+  bars.scope.cancel()
+  if (activityIds.length === 0) return
+  const { endBars } = proxyActivities<Activities>({
+    startToCloseTimeout: '30s',
+    scheduleToCloseTimeout: '1m',
+    summary: 'bars that nobody has ended',
+  })
+  // They are for people to look at: the run goes on without.
+  await CancellationScope.nonCancellable(() => endBars({ activityIds })).catch(() => undefined)
 }

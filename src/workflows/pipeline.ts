@@ -110,7 +110,7 @@ async function runSteps(plan: Plan, state: RunState, nodes: ShownNodes, missing:
       state.update(step.id, { state: tolerated ? 'warned' : 'failed', durationMs, failure: describeFailure(error) })
       if (!tolerated) throw error
     } finally {
-      nodes.end(step.id)
+      await nodes.end(step.id)
     }
   }
 }

@@ -155,6 +155,7 @@ function succeeding(plan: Plan): Activities {
     ),
     dbtTest: async () => ({ ...dbtReport, command: 'test', counts: { pass: 2 } }),
     ...BAR_ACTIVITIES,
+    endBars: async () => undefined,
     validateMarts: async () => ({ result: [], bytesBilled: null }),
     publishMarts: async () => ({ result: { to: 'analytics', marts: [], copy: null }, bytesBilled: null }),
     warmCaches: async () => [],
