@@ -100,7 +100,7 @@ const commandCompleted = z.object({ success: z.boolean() })
  * Events of debug level by which nothing is lost, and which are nine tenths of the stream: SQL texts and connections.
  * They are told by their name, which stands near the end of the line, and not parsed.
  */
-const NOISE = new Set(
+export const UNREAD_EVENTS: ReadonlySet<string> = new Set(
   (
     'SQLQuery SQLQueryStatus SQLCommit ConnectionUsed ConnectionReused ConnectionClosed ConnectionClosedInCleanup ' +
     'ConnectionLeftOpen NewConnection NewConnectionOpening Rollback RollbackFailed NodeCompiling NodeExecuting ' +
@@ -139,7 +139,7 @@ export function parseEvent(line: string | Buffer): LoggedEvent | undefined {
 /** Undefined for noise. */
 function lineText(line: Buffer): string | undefined {
   const name = NAME_NEAR_END.exec(line.toString('latin1', Math.max(0, line.length - END_BYTES)))?.[1]
-  return name !== undefined && NOISE.has(name) ? undefined : line.toString('utf8')
+  return name !== undefined && UNREAD_EVENTS.has(name) ? undefined : line.toString('utf8')
 }
 
 function readable(name: string, data: unknown): DbtEvent | undefined {

@@ -3,7 +3,8 @@
 Started by host.ts as `python host.py EXECUTABLE MODULE ...` (modules to import beforehand). Requests come as JSON lines
 on standard input, answers go as JSON lines to standard output; descriptor 3 is a pipe that only the worker holds open.
 
-  {"id", "argv", "script", "cwd", "env", "stdout", "stderr", "exit"}   run `dbt` (or a Python script) with these arguments
+  {"id", "argv", "script", "cwd", "env", "unread", "stdout", "stderr", "exit"}
+                                                                    run `dbt` (or a Python script) with these arguments
   {"go": id}                                                        the command may begin
   {"ready": {"dbt", "paths"}} | {"unfit": why}                          first line: which dbt this is and where it is installed
   {"id", "pid"} | {"id", "refused": why}                              it waits for its go | it was not begun
@@ -13,7 +14,6 @@ This process runs nothing of dbt's itself: it opens no connection, registers no 
 """
 import atexit
 import gc
-import importlib
 import importlib.util
 import json
 import os
@@ -21,6 +21,7 @@ import pickle
 import runpy
 import selectors
 import signal
+import struct
 import sys
 import threading
 import time
@@ -29,6 +30,8 @@ import traceback
 LIFELINE = 3
 #: Manifests that are kept at a time: of that many projects, targets and vars.
 KEPT_MANIFESTS = 4
+#: Stands before each thing that a child tells.
+LENGTH = struct.Struct("<Q")
 
 
 def load_sibling(name):
@@ -45,8 +48,12 @@ class Host:
         self.answers = answers
         self.watch = load_sibling("launch").watch
         self.warm = load_sibling("warm_manifest")
+        self.code = load_sibling("warm_code")
+        self.lean = load_sibling("lean")
         #: Kept manifests, the one used last at the end.
         self.kept = {}
+        #: What is to be made when there is nothing else to do.
+        self.chores = []
         #: By process number: what was asked for, and what is left to do when it is over.
         self.running = {}
         self.selector = selectors.DefaultSelector()
@@ -65,11 +72,22 @@ class Host:
         self.selector.register(0, selectors.EVENT_READ, self.read_requests)
         self.private = [wakeup_read, wakeup_write]
         self.pending = b""
-        gc.collect()
-        gc.freeze()
+        freeze()
         while True:
-            for key, _ in self.selector.select():
+            ready = self.selector.select(0 if self.chores else None)
+            for key, _ in ready:
                 key.data()
+            if not ready:
+                self.do_chore()
+
+    def do_chore(self):
+        chore = next(self.chores[0], None)
+        if chore is not None:
+            chore()
+            return
+        self.chores.pop(0)
+        if not self.chores:
+            freeze()
 
     def read_requests(self):
         chunk = os.read(0, 1 << 20)
@@ -117,7 +135,7 @@ class Host:
         os.close(go_read)
         os.close(home_write)
         os.set_blocking(home_read, False)
-        self.running[pid] = {"id": request["id"], "go": go_write, "home": home_read, "parts": []}
+        self.running[pid] = {"id": request["id"], "go": go_write, "home": home_read, "told": bytearray()}
         self.selector.register(home_read, selectors.EVENT_READ, lambda: self.receive(pid))
         self.answer(id=request["id"], pid=pid)
 
@@ -137,7 +155,7 @@ class Host:
                     os.close(descriptor)
 
     def receive(self, pid):
-        """A manifest that a child has parsed, piece by piece."""
+        """What a child tells, piece by piece: a manifest that it has parsed, and what it had to make."""
         command = self.running[pid]
         while True:
             try:
@@ -146,35 +164,42 @@ class Host:
                 return
             if not part:
                 break
-            command["parts"].append(part)
+            command["told"] += part
+            while len(command["told"]) >= LENGTH.size:
+                end = LENGTH.size + LENGTH.unpack_from(command["told"])[0]
+                if len(command["told"]) < end:
+                    break
+                self.learn(bytes(command["told"][LENGTH.size : end]))
+                del command["told"][:end]
         self.close_home(command)
-        self.keep(b"".join(command.pop("parts")))
 
     def close_home(self, command):
         self.selector.unregister(command["home"])
         os.close(command["home"])
         command["home"] = None
 
-    def keep(self, pickled):
-        if not pickled:
-            return
-        # What is frozen is never looked at again: the manifest that this one replaces would stay for ever.
-        gc.unfreeze()
+    def learn(self, pickled):
         gc.disable()
-        try:
-            key, fingerprint, manifest = pickle.loads(pickled)
-        except Exception:
-            # Cut off, because its child was killed meanwhile: the next command parses again.
-            return
+        kind, told = pickle.loads(pickled)
+        gc.enable()
+        if kind == "manifest":
+            self.keep(*told)
         else:
-            self.kept.pop(key, None)
-            self.kept[key] = (fingerprint, manifest)
-            while len(self.kept) > KEPT_MANIFESTS:
-                self.kept.pop(next(iter(self.kept)))
-        finally:
-            gc.enable()
-            gc.collect()
-            gc.freeze()
+            self.chores.append(self.code.chores(told, self.manifests()))
+
+    def keep(self, key, fingerprint, manifest):
+        replaced = self.kept.pop(key, None)
+        self.kept[key] = (fingerprint, manifest)
+        while len(self.kept) > KEPT_MANIFESTS:
+            replaced = self.kept.pop(next(iter(self.kept)))
+        if replaced is not None:
+            self.code.forget_templates(self.manifests())
+            # What is frozen is never looked at again: it would stay for ever.
+            gc.unfreeze()
+        freeze()
+
+    def manifests(self):
+        return [manifest for _, manifest in self.kept.values()]
 
     def reap(self, wakeup):
         try:
@@ -230,8 +255,12 @@ def run_command(request, go, home, host):
     os.environ.update(request["env"])
     time.tzset()
     sys.argv = request["argv"]
-    host.warm.install(host.kept, home)
+    host.lean.install(request["unread"])
+    host.warm.install(host.kept, lambda kept: tell(home, "manifest", kept))
+    made = host.code.Made()
     code = exit_code(lambda: run_program(request["script"]))
+    if made.told() is not None:
+        tell(home, "made", made.told())
     write_exit(request["exit"], str(code))
     os._exit(code)
 
@@ -271,6 +300,27 @@ def exit_code(run):
         except (OSError, ValueError):
             code = code or 120
     return code & 0xFF
+
+
+def tell(home, kind, what):
+    """In the child: hands it to the host."""
+    gc.disable()
+    try:
+        pickled = pickle.dumps((kind, what), protocol=pickle.HIGHEST_PROTOCOL)
+        rest = memoryview(LENGTH.pack(len(pickled)) + pickled)
+        while rest:
+            rest = rest[os.write(home, rest) :]
+    except OSError:
+        # The host has died; this command goes on without it.
+        pass
+    finally:
+        gc.enable()
+
+
+def freeze():
+    """What is here now belongs to the host for good: a fork need neither look at it nor copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def write_exit(file, text):
@@ -321,12 +371,7 @@ def main():
     except Exception as error:
         host.answer(unfit=str(error))
         return
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            # An adapter that is not installed here: a command that needs it says so.
-            pass
+    host.code.import_modules(modules)
     paths = [executable, *(path for path in sys.path if os.path.isdir(path))]
     host.answer(ready={"dbt": version, "paths": paths})
     host.serve()

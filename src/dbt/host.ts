@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { childEnvironment } from '../platform/environment.ts'
 import { isWorking, signalGroup, startCompanion, type Companion, type GroupExit } from '../platform/subprocess.ts'
+import { UNREAD_EVENTS } from './events.ts'
 import { announceProcess, eventsFile, stderrFile, type Launch } from './launch.ts'
 
 /** When a host has served long enough: a new one takes its place, and it ends behind its last command. */
@@ -39,11 +40,15 @@ export interface Host {
 
 const HOST_SCRIPT = fileURLToPath(new URL('host.py', import.meta.url))
 
-/**
- * What a command would import first. Not DuckDB's own package nor its adapter: importing them opens a database, and with
- * it a thread, beside which nothing may be forked (duckdb 1.5.6).
- */
-const MODULES = ['_duckdb', 'dbt.adapters.sql', 'psycopg2', 'dbt.adapters.postgres', 'dbt.compilation']
+/** What a command would import first, as far as it is installed. */
+const MODULES = [
+  'dbt.adapters.duckdb',
+  'dbt.adapters.postgres',
+  'dbt.adapters.bigquery',
+  'dbt.task.build',
+  'dbt.task.retry',
+  'sqlparse',
+]
 
 const ANSWERS_WITHIN_MS = 10_000
 const READY_WITHIN_MS = 60_000
@@ -209,6 +214,7 @@ function requestOf({ executable, python, script, args, projectDir, env, outputDi
     python,
     cwd: projectDir,
     env: childEnvironment(env),
+    unread: [...UNREAD_EVENTS],
     stdout: eventsFile(outputDir),
     stderr: stderrFile(outputDir),
   }

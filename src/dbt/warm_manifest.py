@@ -3,10 +3,8 @@
 In a command's own process (a fork of host.py) dbt loads profile, project and packages as always; where it would parse, the
 kept manifest takes the parse's place when the fingerprint is the same to the byte, and is parsed and sent home otherwise.
 """
-import gc
 import hashlib
 import os
-import pickle
 import pprint
 
 #: Of a seed. dbt goes by the path of larger ones, too.
@@ -31,25 +29,24 @@ def require_dbt():
     return __version__
 
 
-def install(kept, home):
-    """In a command's process. `kept` maps keys to (fingerprint, manifest); `home` is the pipe for a new one."""
+def install(kept, send):
+    """In a command's process. `kept` maps keys to (fingerprint, manifest); `send` is called with such a pair of a new one."""
     from dbt.parser.manifest import ManifestLoader
 
     parse = ManifestLoader.get_full_manifest.__func__
 
     def get_full_manifest(cls, config, **options):
-        nonlocal home
         if not is_plain(config):
             return parse(cls, config, **options)
         key = (config.project_root, config.profile_name, config.target_name, pprint.pformat(config.cli_vars))
         before = fingerprint(config)
         found = kept.get(key)
         if found is not None and found[0] == before:
+            write_manifest_once()
             return take(found[1], config)
         manifest = parse(cls, config, **options)
-        if home is not None and is_lasting(manifest, config) and fingerprint(config) == before:
-            send(home, (key, before, manifest))
-            home = None
+        if is_lasting(manifest, config) and fingerprint(config) == before:
+            send((key, before, manifest))
         return manifest
 
     ManifestLoader.get_full_manifest = classmethod(get_full_manifest)
@@ -89,16 +86,17 @@ def take(manifest, config):
     return manifest
 
 
-def send(pipe, kept):
-    gc.disable()
-    try:
-        with os.fdopen(pipe, "wb") as home:
-            pickle.dump(kept, home, protocol=pickle.HIGHEST_PROTOCOL)
-    except BrokenPipeError:
-        # The host has died; this command has its manifest.
-        pass
-    finally:
-        gc.enable()
+#: They write manifest.json again when their nodes are done, with what was compiled (GraphRunnableTask.run of dbt-core 1.12).
+WRITES_AT_ITS_END = frozenset(("build", "compile", "run", "seed", "snapshot", "test"))
+
+
+def write_manifest_once():
+    """Not before the first node as well: it is the manifest that an earlier command wrote."""
+    import dbt.parser.manifest as manifest_module
+    from dbt.flags import get_flags
+
+    if get_flags().WHICH in WRITES_AT_ITS_END:
+        manifest_module.write_manifest = lambda *_: None
 
 
 def fingerprint(config):
