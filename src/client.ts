@@ -175,7 +175,7 @@ program
 
 program
   .command('status')
-  .description('what runs now, what is scheduled next, what is red')
+  .description('what runs now, what is scheduled next, what is red or stale')
   .option('--json', 'all of it as one JSON object', false)
   .action(({ json }: { json: boolean }) => finish(statusCommand(openCli(), json)))
 
@@ -184,8 +184,9 @@ program
   .description('check pipeline files against their dbt projects')
   .argument('[pipeline]', 'all of them when left out')
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
-  .action((pipeline: string | undefined, { target }: { target?: string }) =>
-    finish(checkCommand(openCli(), pipeline, target)),
+  .option('--json', 'each pipeline with its problems, or its plan, as JSON', false)
+  .action((pipeline: string | undefined, { target, json }: { target?: string; json: boolean }) =>
+    finish(checkCommand(openCli(), pipeline, target, json)),
   )
 
 program

@@ -29,37 +29,45 @@ export async function dryRunCommand(cli: Cli, pipeline: string, request: RunRequ
   return 0
 }
 
-/** Every pipeline (or one) against its dbt project. All problems of all of them; exit code 1 when there is any. */
-export async function checkCommand(cli: Cli, only: string | undefined, target: string | undefined): Promise<number> {
-  const names = only === undefined ? await listPipelines(cli.workspace.pipelinesDir) : [only]
-  if (names.length === 0) sayError(`there are no pipelines in ${cli.workspace.pipelinesDir}`)
-  let broken = names.length === 0
-  for (const name of names) {
-    try {
-      const problems = await checkPipeline(cli.workspace, name, target)
-      for (const problem of problems) sayError(`${color.red('✖')} ${name}: ${problem}`)
-      broken ||= problems.length > 0
-    } catch (error) {
-      broken = true
-      sayError(
-        ...describeFailure(error)
-          .message.split('\n')
-          .map((line) => `${color.red('✖')} ${line}`),
-      )
-    }
-  }
-  return broken ? 1 : 0
+/** What a check found of one pipeline; `plan` where nothing is wrong with it. */
+interface Checked {
+  readonly pipeline: string
+  readonly problems: readonly string[]
+  readonly plan?: DraftPlan['plan']
 }
 
-async function checkPipeline(workspace: Workspace, name: string, target: string | undefined): Promise<string[]> {
-  const definition = await loadPipeline(workspace.pipelinesDir, name)
-  const request: RunRequest = { params: standIns(definition), ...(target === undefined ? {} : { target }) }
-  return await withPlanningFolder(workspace, async (outputDir) => {
-    const drafted = await draft(workspace, definition, request, outputDir)
-    const problems = selectionProblems(drafted)
-    if (problems.length === 0) say(`${color.green('✔')} ${name}`, ...planLines(drafted.plan).slice(1))
-    return problems
-  })
+/** Every pipeline (or one) against its dbt project. All problems of all of them; exit code 1 when there is any. */
+export async function checkCommand(
+  cli: Cli,
+  only: string | undefined,
+  target: string | undefined,
+  json: boolean,
+): Promise<number> {
+  const names = only === undefined ? await listPipelines(cli.workspace.pipelinesDir) : [only]
+  if (names.length === 0) sayError(`there are no pipelines in ${cli.workspace.pipelinesDir}`)
+  const all: Checked[] = []
+  for (const name of names) {
+    const checked = await checkPipeline(cli.workspace, name, target)
+    all.push(checked)
+    if (!json) sayChecked(checked)
+  }
+  if (json) say(JSON.stringify(all, null, 2))
+  return all.length > 0 && all.every(({ problems }) => problems.length === 0) ? 0 : 1
+}
+
+function sayChecked({ pipeline, problems, plan }: Checked): void {
+  if (plan !== undefined) say(`${color.green('✔')} ${pipeline}`, ...planLines(plan).slice(1))
+  sayError(...problems.flatMap((problem) => problem.split('\n')).map((line) => `${color.red('✖')} ${line}`))
+}
+
+async function checkPipeline(workspace: Workspace, pipeline: string, target: string | undefined): Promise<Checked> {
+  try {
+    const drafted = await draftPlan(workspace, await loadPipeline(workspace.pipelinesDir, pipeline), target)
+    const problems = selectionProblems(drafted).map((problem) => `${pipeline}: ${problem}`)
+    return { pipeline, problems, ...(problems.length === 0 ? { plan: drafted.plan } : {}) }
+  } catch (error) {
+    return { pipeline, problems: [describeFailure(error).message] }
+  }
 }
 
 export function selectionProblems({ plan, emptySelections }: DraftPlan): string[] {

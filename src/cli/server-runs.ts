@@ -75,6 +75,6 @@ function meant(pipelines: readonly string[], given: string): string {
 }
 
 /** A text in a query of the server's. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 }

@@ -1,6 +1,7 @@
 // `millrace status`: what runs, what comes next, what is red. One screen, from the server alone.
 import type { WorkflowExecutionInfo } from '@temporalio/client'
 import { defaultPayloadConverter } from '@temporalio/client'
+import { ALERT_STATE_QUERY, type AlertState } from '../pipeline/alert-state.ts'
 import { formatSpan } from '../pipeline/duration.ts'
 import type { RunRequest } from '../pipeline/plan.ts'
 import { stepSummary, type Outcome } from '../pipeline/report.ts'
@@ -9,7 +10,7 @@ import type { ConnectedClient } from '../temporal/connect.ts'
 import type { RunProgress } from '../workflows/run-state.ts'
 import type { Cli } from './cli.ts'
 import { endOf } from './follow.ts'
-import { listRuns } from './server-runs.ts'
+import { listRuns, quoted } from './server-runs.ts'
 import { color, pad, say } from './terminal.ts'
 
 /** Closed runs that are looked at for what is red. */
@@ -22,6 +23,16 @@ export interface Status {
   readonly next: readonly { readonly schedule: string; readonly at: string | null; readonly paused: string | null }[]
   /** Pipelines and targets whose last run failed, warned, or was cancelled or terminated. */
   readonly red: readonly RedRun[]
+  /** Those that did not succeed for longer than they may, by the watch's rule; of those that ask for the alert `stale`. */
+  readonly stale: readonly StalePipeline[]
+}
+
+interface StalePipeline {
+  readonly pipeline: string
+  readonly target: string
+  /** Null where none was seen since it is watched. */
+  readonly lastSuccess: string | null
+  readonly dueBy: string
 }
 
 interface RunningRun {
@@ -53,6 +64,7 @@ export async function statusCommand(cli: Cli, json: boolean): Promise<number> {
       running: await runningRuns(cli, connected),
       next: await nextRuns(cli, connected),
       red: await redRuns(cli, connected),
+      stale: await stalePipelines(cli, connected),
     }
     if (json) say(JSON.stringify(status))
     else say(...statusLines(status, Date.now()))
@@ -121,6 +133,24 @@ async function verdictOf(connected: ConnectedClient, run: WorkflowExecutionInfo)
   return { ...told, workflowId: run.workflowId, pipeline: run.type, endedAt }
 }
 
+/** As the alert workflows know it; where no worker answers nothing is known. */
+async function stalePipelines({ environment }: Cli, { client, connection }: ConnectedClient): Promise<StalePipeline[]> {
+  const stale: StalePipeline[] = []
+  const query = `TaskQueue = ${quoted(environment.taskQueue)} AND WorkflowType = 'alert' AND ExecutionStatus = 'Running'`
+  for await (const { workflowId } of client.workflow.list({ query })) {
+    const state = await connection
+      .withDeadline(Date.now() + QUERY_WITHIN_MS, () =>
+        client.workflow.getHandle(workflowId).query<AlertState>(ALERT_STATE_QUERY),
+      )
+      .catch(() => undefined)
+    if (state?.deadline == null || state.deadline.atMs > Date.now()) continue
+    const [, , pipeline = '', target = ''] = workflowId.split('/')
+    const lastSuccess = state.lastSuccessMs === null ? null : new Date(state.lastSuccessMs).toISOString()
+    stale.push({ pipeline, target, lastSuccess, dueBy: new Date(state.deadline.atMs).toISOString() })
+  }
+  return stale
+}
+
 /** As the request names it, which needs no search attributes; empty for the profile's own. */
 async function targetOf({ client }: ConnectedClient, workflowId: string, runId?: string): Promise<string> {
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory()
@@ -128,7 +158,7 @@ async function targetOf({ client }: ConnectedClient, workflowId: string, runId?:
   return input ? (defaultPayloadConverter.fromPayload<RunRequest>(input).target ?? '') : ''
 }
 
-export function statusLines({ running, next, red }: Status, nowMs: number): string[] {
+export function statusLines({ running, next, red, stale }: Status, nowMs: number): string[] {
   const name = (pipeline: string, target: string) => pad(target === '' ? pipeline : `${pipeline} · ${target}`, 30)
   const ago = (iso: string) => formatSpan(Math.max(0, nowMs - Date.parse(iso)))
   return [
@@ -146,7 +176,12 @@ export function statusLines({ running, next, red }: Status, nowMs: number): stri
     }),
     ...(next.length > NEXT_SHOWN ? [color.dim('  … npx millrace schedules list')] : []),
     color.bold('red'),
-    ...(red.length === 0 ? [color.green('  nothing')] : []),
+    ...(red.length + stale.length === 0 ? [color.green('  nothing')] : []),
+    ...stale.flatMap(({ pipeline, target, lastSuccess, dueBy }) => [
+      `  ${name(pipeline, target)}${color.red('stale')}, was due ${ago(dueBy)} ago` +
+        color.dim(lastSuccess === null ? ', no success seen before' : `, last success ${ago(lastSuccess)} ago`),
+      color.dim(`    npx millrace history ${pipeline}`),
+    ]),
     ...red.flatMap(({ workflowId, pipeline, target, outcome, endedAt, reason, lastSuccess }) => [
       `  ${name(pipeline, target)}${(outcome === 'failed' ? color.red : color.yellow)(outcome)}` +
         (endedAt === null ? '' : ` ${ago(endedAt)} ago`) +

@@ -91,6 +91,7 @@ async function scanInThread(
       })
       thread.once('error', reject)
       thread.once('exit', () => reject(new Error('the scanning thread ended before its work was done')))
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       thread.postMessage(job)
     })
     if (!abort.aborted) restThread(thread)

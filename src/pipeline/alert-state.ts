@@ -54,6 +54,9 @@ export function alertWorkflowId(taskQueue: string, pipeline: string, target: str
 /** The signal that it is told events by. */
 export const ALERT_SIGNAL = 'told'
 
+/** The query that answers with its AlertState. */
+export const ALERT_STATE_QUERY = 'state'
+
 export type AlertEvent =
   /** A run that counts is over: neither skipped nor cancelled, and of all steps. */
   | { readonly kind: 'ended'; readonly run: RunFacts }

@@ -2,6 +2,7 @@
 import {
   condition,
   continueAsNew,
+  defineQuery,
   defineSignal,
   log,
   proxyActivities,
@@ -12,6 +13,7 @@ import {
 import type { Activities } from '../activities/index.ts'
 import {
   ALERT_SIGNAL,
+  ALERT_STATE_QUERY,
   CALM,
   decide,
   isCalm,
@@ -45,6 +47,8 @@ export interface AlertNews {
 
 export const alertSignal = defineSignal<[AlertNews]>(ALERT_SIGNAL)
 
+export const alertStateQuery = defineQuery<AlertState>(ALERT_STATE_QUERY)
+
 export interface AlertResult {
   readonly state: AlertState
   /** The last ones of each message and channel, newest first. */
@@ -63,6 +67,7 @@ export async function alert(start: AlertStart): Promise<AlertResult> {
     // Anyone can signal: what has another form must not wedge the workflow.
     if (typeof told?.event?.kind === 'string' && Array.isArray(told.settings?.on)) news.push(told)
   })
+  setHandler(alertStateQuery, () => state)
   const deliveries = openDeliveries(start.deliveries ?? [], () => show(state, deliveries.done))
 
   const send = (decided: Decided) => deliveries.send(messageOf(start, decided, settings), settings)

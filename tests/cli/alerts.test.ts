@@ -3,7 +3,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { alertWorkflowId } from '../../src/pipeline/alert-state.ts'
+import { alertSettings } from '../../src/activities/alerts.ts'
+import type { Status } from '../../src/cli/status.ts'
+import { ALERT_SIGNAL, alertWorkflowId } from '../../src/pipeline/alert-state.ts'
 import { openMailSink, openSlackSink, shown } from '../support/alert-sinks.ts'
 import { millrace, startWorkerProcess, taskQueueOf } from '../support/cli.ts'
 import { historyText } from '../support/history.ts'
@@ -68,15 +70,25 @@ test('the test message says what came of each channel; a failed run is told of w
   expect(looked).toContainEqual(expect.stringMatching(new RegExp(`^${name} · dev: due by \\d{4}-\\d{2}-\\d{2}T`)))
   for (const id of [`${taskQueue}.watch`, `${name}.nightly`]) await client.schedule.getHandle(id).delete()
 
+  const told = client.workflow.getHandle(alertWorkflowId(taskQueue, name, 'dev'))
+  const { alerts } = await alertSettings(workspace, name, null)
+  // What the watch told two intervals ago.
+  const deadline = { atMs: Date.now() - 60_000, of: 'a schedule of then' }
+  await told.signal(ALERT_SIGNAL, { settings: alerts, event: { kind: 'watched', deadline } })
+  await expect.poll(() => [mail.mails.length, slack.posts.length], SOON).toEqual([2, 3])
+  for (const text of [mail.mails[1]?.text, slack.posts.map(shown)[2]]) expect(text).toContain(`${name} · dev is stale`)
+  const { stale } = JSON.parse((await millrace(workspace, ['status', '--json'])).stdout) as Status
+  expect(stale).toMatchObject([{ pipeline: name, target: 'dev', lastSuccess: null }])
+  expect((await millrace(workspace, ['status'])).stdout).toMatch(/ · dev +stale, was due 1m/)
+
   const run = await millrace(workspace, ['run', name, '--date', '2020-01-01', '--json'])
   expect(run.code).toBe(1)
-  await expect.poll(() => [mail.mails.length, slack.posts.length], SOON).toEqual([2, 3])
-  for (const text of [mail.mails[1]?.text, slack.posts.map(shown)[2]]) {
+  await expect.poll(() => [mail.mails.length, slack.posts.length], SOON).toEqual([3, 4])
+  for (const text of [mail.mails[2]?.text, slack.posts.map(shown)[3]]) {
     expect(text).toContain(`${name} · dev · 2020-01-01 failed`)
     expect(text).toContain('FileMissing: ')
     expect(text).toMatch(/https:\/\/temporal\.example\.org\/namespaces\/default\/workflows\//)
   }
-  const told = client.workflow.getHandle(alertWorkflowId(taskQueue, name, 'dev'))
   const history = await historyText(told)
   expect(history).toContain('watched')
   await told.terminate()

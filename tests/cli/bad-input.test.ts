@@ -99,5 +99,10 @@ describe('millrace check', () => {
     const { code, stderr } = await millrace(workspace, ['check', 'daily'])
     expect(stderr).toMatch(/dbt parse could not start: Compilation Error in model broken/)
     expect(code).toBe(1)
+    const asJson = await millrace(workspace, ['check', 'daily', '--json'])
+    expect(JSON.parse(asJson.stdout)).toEqual([
+      { pipeline: 'daily', problems: [expect.stringContaining('Compilation Error in model broken')] },
+    ])
+    expect(asJson).toMatchObject({ code: 1, stderr: '' })
   })
 })

@@ -48,6 +48,11 @@ test('observations are loaded once per station and hour, the newest publication 
   expect(nothing).toMatchObject({ outcome: 'warned', failure: null })
   api.faults.push({ kind: 'throttle', retryAfter: '3600' })
   expect((await run('--dept', '9', '--only', 'ingest')).failure?.type).toBe('SourceThrottled')
+  // The rest of a week, asked for once a day; the last answer is built with all that came before.
+  for (let day = 1; day < 7; day++) {
+    now += 23 * 3_600_000
+    expect((await run('--dept', '9', ...(day < 6 ? ['--only', 'ingest'] : []))).outcome).toBe('succeeded')
+  }
   await worker.stop()
 
   const expected = newestRows(bodies())
@@ -56,7 +61,7 @@ test('observations are loaded once per station and hour, the newest publication 
     "select station_id, department, temperature_c::double as t, strftime(observed_at, '%Y-%m-%dT%H:%M:%SZ') as hour from analytics_dev.mart_weather_hourly",
   )
   expect(marts).toHaveLength(expected.size)
-  expect(expected.size).toBe(3 * 27 + 24)
+  expect(expected.size).toBe(3 * (27 + 6 * 23) + 24)
   for (const { station_id, hour, t } of marts) {
     const fields = expected.get(`${String(station_id)} ${String(hour)}`)
     expect(t).toBeCloseTo(Number(fields?.[6]) - 273.15, 2)

@@ -24,7 +24,8 @@ const DESIRED: DesiredSchedule = {
 
 /** Every second, as no cron expression of ours can say. */
 const EVERY_SECOND = { intervals: [{ every: '1s' as const }] }
-const DOWN_MS = 8_000
+/** A day of an hourly schedule. */
+const DOWN_MS = 24_000
 
 test('of all the times that were missed, one late run starts at most', async () => {
   const root = await mkdtemp(path.join(tmpdir(), 'millrace-outage-'))
