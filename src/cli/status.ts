@@ -159,7 +159,7 @@ async function targetOf({ client }: ConnectedClient, workflowId: string, runId?:
 }
 
 export function statusLines({ running, next, red, stale }: Status, nowMs: number): string[] {
-  const name = (pipeline: string, target: string) => pad(target === '' ? pipeline : `${pipeline} · ${target}`, 30)
+  const name = (pipeline: string, target: string) => `${pad(target === '' ? pipeline : `${pipeline} · ${target}`, 29)} `
   const ago = (iso: string) => formatSpan(Math.max(0, nowMs - Date.parse(iso)))
   return [
     color.bold('runs now'),

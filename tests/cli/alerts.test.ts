@@ -79,7 +79,9 @@ test('the test message says what came of each channel; a failed run is told of w
   for (const text of [mail.mails[1]?.text, slack.posts.map(shown)[2]]) expect(text).toContain(`${name} · dev is stale`)
   const { stale } = JSON.parse((await millrace(workspace, ['status', '--json'])).stdout) as Status
   expect(stale).toMatchObject([{ pipeline: name, target: 'dev', lastSuccess: null }])
-  expect((await millrace(workspace, ['status'])).stdout).toMatch(/ · dev +stale, was due 1m/)
+  expect((await millrace(workspace, ['status'])).stdout).toMatch(
+    / · dev +stale, was due 1 min ago, no success seen before/,
+  )
 
   const run = await millrace(workspace, ['run', name, '--date', '2020-01-01', '--json'])
   expect(run.code).toBe(1)
