@@ -143,10 +143,11 @@ async function stalePipelines({ environment }: Cli, { client, connection }: Conn
         client.workflow.getHandle(workflowId).query<AlertState>(ALERT_STATE_QUERY),
       )
       .catch(() => undefined)
-    if (state?.deadline == null || state.deadline.atMs > Date.now()) continue
+    const deadline = state?.deadline ?? null
+    if (state === undefined || deadline === null || deadline.atMs > Date.now()) continue
     const [, , pipeline = '', target = ''] = workflowId.split('/')
     const lastSuccess = state.lastSuccessMs === null ? null : new Date(state.lastSuccessMs).toISOString()
-    stale.push({ pipeline, target, lastSuccess, dueBy: new Date(state.deadline.atMs).toISOString() })
+    stale.push({ pipeline, target, lastSuccess, dueBy: new Date(deadline.atMs).toISOString() })
   }
   return stale
 }
