@@ -207,7 +207,7 @@ test('the loads of one table by several values bear their value, while they run 
   const ended: StepReport = { ...ingest, state: 'failed', loads }
   expect(stepLines(ended).map(plain)).toEqual([
     expect.stringMatching(/raw_weather\.observations 9 +skipped$/),
-    expect.stringMatching(/raw_weather\.observations 2A SourceRefused$/),
+    expect.stringMatching(/raw_weather\.observations 2A +SourceRefused$/),
   ])
   expect(stepsTable([ended])).toContain('raw_weather.observations 9 skipped · raw_weather.observations 2A failed')
 })

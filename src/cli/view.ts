@@ -24,8 +24,8 @@ import { isWarm, type WarmedUrl } from '../pipeline/warm.ts'
 import { color, cut, pad } from './terminal.ts'
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-const TITLE_WIDTH = 16
-const NAME_WIDTH = 26
+const TITLE_WIDTH = 20
+const NAME_WIDTH = 32
 const BAR_CELLS = 24
 
 export interface LiveView {
