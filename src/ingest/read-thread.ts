@@ -1,6 +1,6 @@
-// A thread that reads files, one at a time, and writes their records in canonical form into pipes. Started by feed.ts only.
+// A thread that reads one file and writes its records in canonical form into a pipe. Started by feed.ts only.
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { CanonicalWriter } from './csv/canonical.ts'
 import type { Dialect } from '../pipeline/dialect.ts'
 import { CsvScanner, ScanRefusal, type ScanEvents, type ScanSummary } from './csv/scan.ts'
@@ -22,10 +22,8 @@ export interface FeedJob {
   readonly content: { readonly kind: 'rows' } | { readonly kind: 'origins'; readonly soundToo: boolean }
 }
 
-export type ReadReply = { readonly kind: 'progress'; readonly doneBytes: number; readonly records: number } | LastReply
-
-/** The job is over, and the pipe closed. */
-export type LastReply =
+export type ReadReply =
+  | { readonly kind: 'progress'; readonly doneBytes: number; readonly records: number }
   | { readonly kind: 'fed'; readonly summary: ScanSummary }
   /** The file as a whole cannot be read. */
   | { readonly kind: 'refused'; readonly reason: string }
@@ -48,8 +46,7 @@ function showProgress(doneBytes: number, records: number): void {
   reply({ kind: 'progress', doneBytes, records })
 }
 
-async function feed(job: FeedJob): Promise<LastReply> {
-  lastProgressMs = Number.NEGATIVE_INFINITY
+async function feed(job: FeedJob): Promise<void> {
   const pipe = openSync(job.pipe, 'w')
   try {
     const writer = new CanonicalWriter(job.dialect, (piece) => writeAll(pipe, piece))
@@ -59,11 +56,11 @@ async function feed(job: FeedJob): Promise<LastReply> {
     const summary = scanner.end()
     if (!job.dialect.header && summary.records === 0) throw new ScanRefusal('it is empty, not a single record is there')
     writer.end()
-    return { kind: 'fed', summary }
+    reply({ kind: 'fed', summary })
   } catch (error) {
-    if (error instanceof ScanRefusal) return { kind: 'refused', reason: error.message }
-    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return { kind: 'broken pipe' }
-    throw error
+    if (error instanceof ScanRefusal) reply({ kind: 'refused', reason: error.message })
+    else if (error instanceof Error && 'code' in error && error.code === 'EPIPE') reply({ kind: 'broken pipe' })
+    else throw error
   } finally {
     closeSync(pipe)
   }
@@ -106,5 +103,4 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at)
 }
 
-// What else goes wrong ends the thread, and feed.ts hears of it.
-parentPort?.on('message', (job: FeedJob) => void feed(job).then(reply))
+await feed(workerData as FeedJob) // feed.ts gives nothing else
