@@ -20,6 +20,7 @@ import { formatDuration } from '../pipeline/duration.ts'
 import { failure } from '../pipeline/failure.ts'
 import type { DbtWork, RunReference } from '../pipeline/plan.ts'
 import type { DbtReport, Progress } from '../pipeline/report.ts'
+import { firstAbort } from '../platform/abort.ts'
 import { faultPoint } from '../platform/fault.ts'
 import { runFolder } from '../platform/workspace.ts'
 import { warehouseAddress } from '../warehouses/open.ts'
@@ -47,7 +48,7 @@ export function createRunDbt(deps: ActivityDeps) {
     return await withHeartbeat(async (show, cancelled) => {
       const task = await openTask(deps, input)
       const timeIsUp = AbortSignal.timeout(input.step.timeoutMs)
-      const abort = AbortSignal.any([cancelled, timeIsUp])
+      const abort = firstAbort(cancelled, timeIsUp)
       const log = openActivityLog(deps)
       const onLine: DbtWatcher['onLine'] = ({ level, text }) => {
         // dbt sets its lines apart by empty ones.
@@ -158,7 +159,7 @@ async function driveNodes(task: Task, show: Show, onLine: DbtWatcher['onLine'], 
     if (change.kind === 'finished') faultPoint(`${step.id}:after-first-node`)
   }
   const watcher = { ...(onLine === undefined ? {} : { onLine }), onChange }
-  const driven = await finishing(drive.run(watcher, AbortSignal.any([abort, budget.passed])), () =>
+  const driven = await finishing(drive.run(watcher, firstAbort(abort, budget.passed)), () =>
     // Once more at the end: what a worker told just before it stopped may have been heard after this one had begun.
     Promise.all([bars.finish(), leftBars.then(endLeft)]),
   )

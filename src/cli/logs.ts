@@ -7,6 +7,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { failure } from '../pipeline/failure.ts'
 import { listPipelines } from '../pipeline/load.ts'
 import { didYouMean } from '../pipeline/near-match.ts'
+import { firstAbort } from '../platform/abort.ts'
 import { listRunFolders, REPORT_FILE } from '../platform/run-folders.ts'
 import { readRunLog, type RunEvent, type RunEventLevel } from '../platform/run-log.ts'
 import { runsFolder, type Workspace } from '../platform/workspace.ts'
@@ -43,7 +44,7 @@ export async function logsCommand(cli: Cli, given: string, flags: LogsFlags): Pr
   const steps = new Set<string>()
   const shown = new AbortController()
   const isOver = hasEnded(folder) || !flags.follow
-  const endOf = isOver ? () => undefined : watchEnd(cli, path.basename(folder), AbortSignal.any([abort, shown.signal]))
+  const endOf = isOver ? () => undefined : watchEnd(cli, path.basename(folder), firstAbort(abort, shown.signal))
   for await (const event of readRunLog(folder, () => abort.aborted || endOf() !== undefined || hasEnded(folder))) {
     steps.add(event.step)
     if (!isChosen(event) || passOver-- > 0) continue

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { firstAbort } from '../platform/abort.ts'
 import { childEnvironment } from '../platform/environment.ts'
 import { isWorking, signalGroup, startCompanion, type Companion, type GroupExit } from '../platform/subprocess.ts'
 import { UNREAD_EVENTS } from './events.ts'
@@ -232,17 +233,15 @@ interface Watched {
 async function watchExit(told: Promise<GroupExit>, { pid, began, exitFile, gone }: Watched) {
   const heard = new AbortController()
   void told.then(() => heard.abort())
+  const news = firstAbort(heard.signal, gone)
   const looked = async () => {
     while (await isWorking(pid, began)) {
       if (heard.signal.aborted) return await told
-      const until = gone.aborted ? heard.signal : AbortSignal.any([heard.signal, gone])
+      const until = gone.aborted ? heard.signal : news
       await pause(gone.aborted ? LOOK_OFTEN_MS : LOOK_EVERY_MS, undefined, { signal: until }).catch(() => undefined)
     }
     // It is over; a host that lives is about to say how.
-    if (!gone.aborted)
-      await pause(LOOK_EVERY_MS * 2, undefined, { signal: AbortSignal.any([heard.signal, gone]) }).catch(
-        () => undefined,
-      )
+    if (!gone.aborted) await pause(LOOK_EVERY_MS * 2, undefined, { signal: news }).catch(() => undefined)
     return heard.signal.aborted ? await told : await exitLeft(exitFile)
   }
   return await Promise.race([told, looked()])

@@ -7,6 +7,7 @@ import { BlockList, isIP } from 'node:net'
 import { Transform, type Readable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import { firstAbort } from './abort.ts'
 
 export interface HttpRequest {
   readonly method?: 'GET' | 'POST'
@@ -92,7 +93,7 @@ async function exchange(request: HttpRequest, take: Take): Promise<HttpAnswer> {
   const { abort, timeoutMs } = request
   abort?.throwIfAborted()
   const time = AbortSignal.timeout(timeoutMs)
-  const signal = abort === undefined ? time : AbortSignal.any([time, abort])
+  const signal = abort === undefined ? time : firstAbort(time, abort)
   try {
     let url = new URL(request.url)
     for (let redirects = 0; ; redirects++) {

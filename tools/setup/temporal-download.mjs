@@ -18,7 +18,7 @@ export async function whyNoDownload(signal) {
   if (process.env.MILLRACE_OFFLINE === '1') return 'no download, because of MILLRACE_OFFLINE=1'
   if (process.env.HTTPS_PROXY || process.env.https_proxy) return '' // the SDK goes through a proxy, this fetch would not
   try {
-    await fetch(HOST, { method: 'HEAD', signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]) })
+    await fetch(HOST, { method: 'HEAD', signal: AbortSignal.timeout(PROBE_MS) })
     return ''
   } catch (error) {
     signal.throwIfAborted()
@@ -38,11 +38,12 @@ export async function downloadCli(root, file, { signal, onMegabytes }) {
   rmSync(folder, { recursive: true, force: true }) // the SDK would wait for the rest of a download that was killed
   mkdirSync(folder)
   const stalled = new AbortController()
+  signal.addEventListener('abort', () => stalled.abort(signal.reason), { once: true })
   const watch = watchGrowth(folder, stalled, onMegabytes)
   try {
     const { code, output } = await run([projectNode(root), join(root, 'tools/setup/sdk-download.mjs'), folder], {
       cwd: root,
-      signal: AbortSignal.any([signal, stalled.signal]),
+      signal: stalled.signal,
     })
     const cli = readdirSync(folder)
       .map((name) => join(folder, name))
