@@ -1,7 +1,6 @@
 // Composition root of the worker: one Temporal worker for the story, and one for each warehouse that a plan needs.
 import { createHash } from 'node:crypto'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { profileLocation } from './activities/make-plan.ts'
@@ -13,6 +12,7 @@ import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
 import { clearAbandonedScratch } from './platform/scratch.ts'
 import { INSTALLATION, type Workspace } from './platform/workspace.ts'
 import { connectWorker, runLink, type ServerAddress } from './temporal/connect.ts'
+import { workflowBundle } from './temporal/workflow-bundle.ts'
 import { warehouseAddress } from './warehouses/open.ts'
 import type { WarehouseAddress } from './warehouses/warehouse.ts'
 
@@ -21,8 +21,6 @@ const SHUTDOWN_GRACE = '3s'
 const SHUTDOWN_FORCE = '40s'
 
 const REMOVE_OLD_RUNS_EVERY_MS = 3_600_000
-
-const WORKFLOWS_PATH = fileURLToPath(new URL('workflows/index.ts', import.meta.url))
 
 export interface RunningWorker {
   /** Rejects when a worker fails; resolves after stop(). */
@@ -95,10 +93,11 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     ended.catch((error: unknown) => failed.reject(error))
   }
 
+  const bundle = await workflowBundle(Runtime.instance().logger)
   const main = Worker.create({
     ...common,
     taskQueue: environment.taskQueue,
-    workflowsPath: WORKFLOWS_PATH,
+    workflowBundle: bundle,
     activities,
     maxCachedWorkflows: 100,
     // After a worker died, its runs wait so long for it before another may go on.

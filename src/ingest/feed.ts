@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { ScanSummary } from './csv/scan.ts'
 import { ScanRefusal } from './csv/scan.ts'
-import type { FeedJob, ReadReply } from './read-thread.ts'
+import type { FeedJob, LastReply, ReadReply } from './read-thread.ts'
 
 export interface FeedProgress {
   readonly doneBytes: number
@@ -58,30 +58,44 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-type LastReply = Exclude<ReadReply, { kind: 'progress' }>
+/** Threads without work: starting one takes longer than scanning a small file. They keep no process alive. */
+const idle: Worker[] = []
+
+function takeThread(): Worker {
+  const rested = idle.pop()
+  if (rested === undefined) return new Worker(new URL('./read-thread.ts', import.meta.url))
+  rested.removeAllListeners('exit').ref()
+  return rested
+}
+
+function restThread(thread: Worker): void {
+  for (const event of ['message', 'error', 'exit']) thread.removeAllListeners(event)
+  thread.once('exit', () => idle.splice(idle.indexOf(thread), 1)).unref()
+  idle.push(thread)
+}
 
 async function scanInThread(
   job: FeedJob,
   onProgress: (progress: FeedProgress) => void,
   abort: AbortSignal,
 ): Promise<LastReply> {
-  const thread = new Worker(new URL('./read-thread.ts', import.meta.url), { workerData: job })
+  const thread = takeThread()
   const terminate = () => void thread.terminate()
   abort.addEventListener('abort', terminate, { once: true })
   if (abort.aborted) terminate()
   try {
-    return await new Promise<LastReply>((resolve, reject) => {
-      let last: LastReply | undefined
+    const last = await new Promise<LastReply>((resolve, reject) => {
       thread.on('message', (reply: ReadReply) => {
         if (reply.kind === 'progress') onProgress(reply)
-        else last = reply
+        else resolve(reply)
       })
       thread.once('error', reject)
-      thread.once('exit', () => {
-        if (last === undefined) reject(new Error('the scanning thread ended before its work was done'))
-        else resolve(last)
-      })
+      thread.once('exit', () => reject(new Error('the scanning thread ended before its work was done')))
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      thread.postMessage(job)
     })
+    if (!abort.aborted) restThread(thread)
+    return last
   } finally {
     abort.removeEventListener('abort', terminate)
   }

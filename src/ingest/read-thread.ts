@@ -1,6 +1,6 @@
-// A thread that reads one file and writes its records in canonical form into a pipe. Started by feed.ts only.
+// A thread that reads files, one at a time, and writes their records in canonical form into pipes. Started by feed.ts only.
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { CanonicalWriter } from './csv/canonical.ts'
 import type { Dialect } from '../pipeline/dialect.ts'
 import { CsvScanner, ScanRefusal, type ScanEvents, type ScanSummary } from './csv/scan.ts'
@@ -22,8 +22,10 @@ export interface FeedJob {
   readonly content: { readonly kind: 'rows' } | { readonly kind: 'origins'; readonly soundToo: boolean }
 }
 
-export type ReadReply =
-  | { readonly kind: 'progress'; readonly doneBytes: number; readonly records: number }
+export type ReadReply = { readonly kind: 'progress'; readonly doneBytes: number; readonly records: number } | LastReply
+
+/** The job is over, and the pipe closed. */
+export type LastReply =
   | { readonly kind: 'fed'; readonly summary: ScanSummary }
   /** The file as a whole cannot be read. */
   | { readonly kind: 'refused'; readonly reason: string }
@@ -46,7 +48,8 @@ function showProgress(doneBytes: number, records: number): void {
   reply({ kind: 'progress', doneBytes, records })
 }
 
-async function feed(job: FeedJob): Promise<void> {
+async function feed(job: FeedJob): Promise<LastReply> {
+  lastProgressMs = Number.NEGATIVE_INFINITY
   const pipe = openSync(job.pipe, 'w')
   try {
     const writer = new CanonicalWriter(job.dialect, (piece) => writeAll(pipe, piece))
@@ -56,11 +59,11 @@ async function feed(job: FeedJob): Promise<void> {
     const summary = scanner.end()
     if (!job.dialect.header && summary.records === 0) throw new ScanRefusal('it is empty, not a single record is there')
     writer.end()
-    reply({ kind: 'fed', summary })
+    return { kind: 'fed', summary }
   } catch (error) {
-    if (error instanceof ScanRefusal) reply({ kind: 'refused', reason: error.message })
-    else if (error instanceof Error && 'code' in error && error.code === 'EPIPE') reply({ kind: 'broken pipe' })
-    else throw error
+    if (error instanceof ScanRefusal) return { kind: 'refused', reason: error.message }
+    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return { kind: 'broken pipe' }
+    throw error
   } finally {
     closeSync(pipe)
   }
@@ -103,4 +106,5 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at)
 }
 
-await feed(workerData as FeedJob) // feed.ts gives nothing else
+// What else goes wrong ends the thread, and feed.ts hears of it.
+parentPort?.on('message', (job: FeedJob) => void feed(job).then(reply))

@@ -48,6 +48,8 @@ export const INSTALLATION = (() => {
     /** Of dbt for BigQuery; installed on demand. */
     bigQueryPython: path.join(root, '.millrace', 'venv-bigquery', 'bin', 'python'),
     temporalServer: path.join(root, '.millrace', 'bin', 'temporal'),
+    /** What can be made again. */
+    cacheDir: path.join(root, '.millrace', 'cache'),
   }
 })()
 

@@ -2,21 +2,19 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js'
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker'
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { beforeAll, expect, test } from 'vitest'
+import { workflowBundle } from '../../src/temporal/workflow-bundle.ts'
 
 const HISTORIES = fileURLToPath(new URL('histories', import.meta.url))
 const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'))
 
-let workflowBundle: { code: string }
+let bundle: { readonly code: string }
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) })
-  workflowBundle = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('ERROR'),
-  })
+  bundle = await workflowBundle(new DefaultLogger('ERROR'))
 })
 
 interface JsonHistory {
@@ -38,7 +36,7 @@ test('there is a history of each way a run can end', () => {
 
 test.each(names)('%s replays', async (name) => {
   const history = historyFromJSON(readHistory(name))
-  await expect(Worker.runReplayHistory({ workflowBundle }, history, 'replayed')).resolves.toBeUndefined()
+  await expect(Worker.runReplayHistory({ workflowBundle: bundle }, history, 'replayed')).resolves.toBeUndefined()
 })
 
 test('a history of another story does not replay', async () => {
@@ -46,6 +44,6 @@ test('a history of another story does not replay', async () => {
   for (const { activityTaskScheduledEventAttributes: scheduled } of changed.events) {
     if (scheduled?.activityType.name === 'dbtTest') scheduled.activityType.name = 'dbtRun'
   }
-  const replay = Worker.runReplayHistory({ workflowBundle }, historyFromJSON(changed), 'replayed')
+  const replay = Worker.runReplayHistory({ workflowBundle: bundle }, historyFromJSON(changed), 'replayed')
   await expect(replay).rejects.toBeInstanceOf(DeterminismViolationError)
 })

@@ -1,7 +1,6 @@
 // The real workflow on the real server with activities that a test scripts: for the story's own rules.
-import { fileURLToPath } from 'node:url'
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
-import { bundleWorkflowCode, NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
+import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
 import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
 import { BAR_ACTIVITIES } from '../../src/activities/node-bars.ts'
@@ -10,6 +9,7 @@ import { DBT_ACTIVITIES } from '../../src/pipeline/dbt-command.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import type { Plan, PlannedStep, RunRequest } from '../../src/pipeline/plan.ts'
 import { ingestEntry } from './ingest-entry.ts'
+import { workflowBundle } from '../../src/temporal/workflow-bundle.ts'
 import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
 import type { RunProgress } from '../../src/workflows/run-state.ts'
 import type { DbtReport, LoadReport, RunReport } from '../../src/pipeline/report.ts'
@@ -49,10 +49,7 @@ export interface ScriptedQueue {
   readonly stop: () => Promise<void>
 }
 
-const WORKFLOWS_PATH = fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url))
 const SILENT = new DefaultLogger('ERROR', () => undefined)
-/** Made once for all workers of a test file. */
-let bundle: ReturnType<typeof bundleWorkflowCode> | undefined
 
 /** A worker on the plan's task queue with these activities; those left out succeed. */
 export async function openScripted(plan: Plan, activities: Partial<Activities>): Promise<ScriptedQueue> {
@@ -65,7 +62,7 @@ export async function openScripted(plan: Plan, activities: Partial<Activities>):
     worker = await Worker.create({
       connection,
       taskQueue,
-      workflowBundle: await (bundle ??= bundleWorkflowCode({ workflowsPath: WORKFLOWS_PATH, logger: SILENT })),
+      workflowBundle: await workflowBundle(SILENT),
       activities: { ...succeeding(plan), ...activities },
       maxHeartbeatThrottleInterval: '200ms',
       defaultHeartbeatThrottleInterval: '200ms',
