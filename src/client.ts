@@ -1,27 +1,21 @@
-// Composition root of the CLI: commands and their options → the functions in src/cli.
+// Composition root of the CLI: commands and their options → the functions in src/cli. What a command needs is loaded when
+// it is given: most need neither a worker's packages nor a warehouse's.
 import { ApplicationFailure } from '@temporalio/common'
 import { Command } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { describeFailure } from './pipeline/failure.ts'
 import type { RunRequest } from './pipeline/plan.ts'
-import { alertsTestCommand, type AlertsTestFlags } from './cli/alerts.ts'
-import { backfillCommand, type BackfillFlags } from './cli/backfill.ts'
-import { followCommand } from './cli/follow-command.ts'
+import type { AlertsTestFlags } from './cli/alerts.ts'
+import type { BackfillFlags } from './cli/backfill.ts'
 import { openCli, openCliAnywhere } from './cli/cli.ts'
-import { historyCommand, type HistoryFlags } from './cli/history.ts'
-import { inspectCommand, type InspectFlags } from './cli/inspect.ts'
-import { logsCommand, type LogsFlags } from './cli/logs.ts'
-import { checkCommand, dryRunCommand } from './cli/plan.ts'
-import { rejectsCommand } from './cli/rejects.ts'
-import { retryCommand } from './cli/retry.ts'
-import { cancelCommand, runCommand, type RunOptions } from './cli/run.ts'
-import * as schedules from './cli/schedules.ts'
-import { initCommand, type InitFlags } from './cli/init.ts'
-import { setupProfilesCommand, type SetupProfilesFlags } from './cli/setup-profiles.ts'
-import { showCommand } from './cli/show.ts'
-import { demoCommand, demoRunCommand, serveCommand, startCommand, workerCommand } from './cli/stack.ts'
-import { parseParams } from './cli/start-run.ts'
-import { statusCommand } from './cli/status.ts'
+import type { HistoryFlags } from './cli/history.ts'
+import type { InitFlags } from './cli/init.ts'
+import type { InspectFlags } from './cli/inspect.ts'
+import type { LogsFlags } from './cli/logs.ts'
+import { parseParams } from './cli/params.ts'
+import type { RunOptions } from './cli/run.ts'
+import type { ApplyFlags } from './cli/schedules.ts'
+import type { SetupProfilesFlags } from './cli/setup-profiles.ts'
 import { color, sayError } from './cli/terminal.ts'
 
 /** Bad input and things that are missing: told apart from a run that failed. */
@@ -41,17 +35,19 @@ program
   .description('run the daily pipeline on the sample files, from nothing to checked marts')
   .option('--exit', 'end when the run ends, on a terminal too', false)
   .option('--json', 'events as JSON lines', false)
-  .action((options: { exit: boolean; json: boolean }) => finish(demoCommand(openCli(), options)))
+  .action(async (options: { exit: boolean; json: boolean }) =>
+    finish((await import('./cli/stack.ts')).demoCommand(openCli(), options)),
+  )
 
 program
   .command('start')
   .description('server, worker and schedules, until Ctrl+C')
-  .action(() => finish(startCommand(openCli())))
+  .action(async () => finish((await import('./cli/stack.ts')).startCommand(openCli())))
 
 program
   .command('worker')
   .description('a worker alone, for a server that is up')
-  .action(() => finish(workerCommand(openCli())))
+  .action(async () => finish((await import('./cli/stack.ts')).workerCommand(openCli())))
 
 interface RunFlags {
   readonly target?: string
@@ -81,7 +77,7 @@ program
   .option('--json', 'events as JSON lines', false)
   .allowUnknownOption()
   .allowExcessArguments()
-  .action((pipeline: string, flags: RunFlags, command: Command) => {
+  .action(async (pipeline: string, flags: RunFlags, command: Command) => {
     const request: RunRequest = {
       params: parseParams(command.args.slice(1)),
       ...(flags.target === undefined ? {} : { target: flags.target }),
@@ -90,11 +86,12 @@ program
       ...(flags.wait ? { wait: true } : {}),
       ...(flags.at === undefined ? {} : { runTime: flags.at }),
     }
-    if (flags.demo) return finish(demoRunCommand(openCli(), pipeline, request, flags.json))
+    if (flags.demo)
+      return finish((await import('./cli/stack.ts')).demoRunCommand(openCli(), pipeline, request, flags.json))
     return finish(
       flags.dryRun
-        ? dryRunCommand(openCli(), pipeline, request, flags.json)
-        : runCommand(openCli(), pipeline, request, flags),
+        ? (await import('./cli/plan.ts')).dryRunCommand(openCli(), pipeline, request, flags.json)
+        : (await import('./cli/run.ts')).runCommand(openCli(), pipeline, request, flags),
     )
   })
 
@@ -106,9 +103,16 @@ program
   .option('--demo', 'on a fake source of its own, without a key: weather-hourly', false)
   .allowUnknownOption()
   .allowExcessArguments()
-  .action((pipeline: string, { demo }: { demo: boolean }, command: Command) => {
+  .action(async (pipeline: string, { demo }: { demo: boolean }, command: Command) => {
     const params = parseParams(command.args.slice(1))
-    return finish(serveCommand(openCli(), pipeline, Object.keys(params).length === 0 ? {} : { params }, demo))
+    return finish(
+      (await import('./cli/stack.ts')).serveCommand(
+        openCli(),
+        pipeline,
+        Object.keys(params).length === 0 ? {} : { params },
+        demo,
+      ),
+    )
   })
 
 program
@@ -125,12 +129,12 @@ program
   .option('--json', 'events as JSON lines', false)
   .allowUnknownOption()
   .allowExcessArguments()
-  .action((pipeline: string, flags: BackfillFlags & { target?: string }, command: Command) => {
+  .action(async (pipeline: string, flags: BackfillFlags & { target?: string }, command: Command) => {
     const request: RunRequest = {
       params: parseParams(command.args.slice(1)),
       ...(flags.target === undefined ? {} : { target: flags.target }),
     }
-    return finish(backfillCommand(openCli(), pipeline, request, flags))
+    return finish((await import('./cli/backfill.ts')).backfillCommand(openCli(), pipeline, request, flags))
   })
 
 program
@@ -138,7 +142,9 @@ program
   .description('follow a run that is under way')
   .argument('<workflow-id>')
   .option('--json', 'events as JSON lines', false)
-  .action((id: string, { json }: { json: boolean }) => finish(followCommand(openCli(), id, json)))
+  .action(async (id: string, { json }: { json: boolean }) =>
+    finish((await import('./cli/follow-command.ts')).followCommand(openCli(), id, json)),
+  )
 
 program
   .command('logs')
@@ -148,7 +154,9 @@ program
   .option('--step <step>', 'only lines of this step')
   .option('--tail <lines>', 'only the last so many')
   .option('--json', 'each line as the JSON object that it is', false)
-  .action((run: string, flags: LogsFlags) => finish(logsCommand(openCli(), run, flags)))
+  .action(async (run: string, flags: LogsFlags) =>
+    finish((await import('./cli/logs.ts')).logsCommand(openCli(), run, flags)),
+  )
 
 program
   .command('retry')
@@ -157,27 +165,35 @@ program
   .option('--wait', 'where another run of it is under way, begin after that one', false)
   .option('--detach', 'start it and return', false)
   .option('--json', 'events as JSON lines', false)
-  .action((id: string, flags: RunOptions & { wait: boolean }) => finish(retryCommand(openCli(), id, flags)))
+  .action(async (id: string, flags: RunOptions & { wait: boolean }) =>
+    finish((await import('./cli/retry.ts')).retryCommand(openCli(), id, flags)),
+  )
 
 program
   .command('cancel')
   .description('cancel a run; what it does is ended in order and recorded')
   .argument('<run>', "a workflow id, how it begins, or a pipeline's name, where just one run is under way")
   .option('--json', 'what was done, as JSON', false)
-  .action((run: string, { json }: { json: boolean }) => finish(cancelCommand(openCli(), run, json)))
+  .action(async (run: string, { json }: { json: boolean }) =>
+    finish((await import('./cli/run.ts')).cancelCommand(openCli(), run, json)),
+  )
 
 program
   .command('show')
   .description('the whole report of a run: loads, nodes, every check of every mart, artifacts')
   .argument('<run>', "a workflow id or how it begins, or a pipeline's name: its newest run")
   .option('--json', 'the report as JSON', false)
-  .action((run: string, { json }: { json: boolean }) => finish(showCommand(openCli(), run, json)))
+  .action(async (run: string, { json }: { json: boolean }) =>
+    finish((await import('./cli/show.ts')).showCommand(openCli(), run, json)),
+  )
 
 program
   .command('status')
   .description('what runs now, what is scheduled next, what is red or stale')
   .option('--json', 'all of it as one JSON object', false)
-  .action(({ json }: { json: boolean }) => finish(statusCommand(openCli(), json)))
+  .action(async ({ json }: { json: boolean }) =>
+    finish((await import('./cli/status.ts')).statusCommand(openCli(), json)),
+  )
 
 program
   .command('check')
@@ -185,8 +201,8 @@ program
   .argument('[pipeline]', 'all of them when left out')
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .option('--json', 'each pipeline with its problems, or its plan, as JSON', false)
-  .action((pipeline: string | undefined, { target, json }: { target?: string; json: boolean }) =>
-    finish(checkCommand(openCli(), pipeline, target, json)),
+  .action(async (pipeline: string | undefined, { target, json }: { target?: string; json: boolean }) =>
+    finish((await import('./cli/plan.ts')).checkCommand(openCli(), pipeline, target, json)),
   )
 
 program
@@ -210,7 +226,9 @@ program
   .option('--into <table>', 'check against the contract of this raw table (its pipeline gives the dialect, too)')
   .option('--rows', 'print the accepted records, a JSON array a line', false)
   .option('--json', 'the verdict as JSON', false)
-  .action((file: string, flags: InspectFlags) => finish(inspectCommand(openCli, file, flags)))
+  .action(async (file: string, flags: InspectFlags) =>
+    finish((await import('./cli/inspect.ts')).inspectCommand(openCli, file, flags)),
+  )
 
 program
   .command('rejects')
@@ -224,12 +242,16 @@ program
   .allowUnknownOption()
   .allowExcessArguments()
   .action(
-    (pipeline: string, flags: { target?: string; into?: string; csv: boolean; json: boolean }, command: Command) => {
+    async (
+      pipeline: string,
+      flags: { target?: string; into?: string; csv: boolean; json: boolean },
+      command: Command,
+    ) => {
       const request: RunRequest = {
         params: parseParams(command.args.slice(1)),
         ...(flags.target === undefined ? {} : { target: flags.target }),
       }
-      return finish(rejectsCommand(openCli(), pipeline, request, flags))
+      return finish((await import('./cli/rejects.ts')).rejectsCommand(openCli(), pipeline, request, flags))
     },
   )
 
@@ -241,7 +263,9 @@ program
   .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder, then ~/.dbt)")
   .option('--target <target>', "look at this target (default: the profile's own)")
   .option('--print', 'print the file instead of writing it', false)
-  .action((pipeline: string, flags: InitFlags) => finish(initCommand(openCliAnywhere(), pipeline, flags)))
+  .action(async (pipeline: string, flags: InitFlags) =>
+    finish((await import('./cli/init.ts')).initCommand(openCliAnywhere(), pipeline, flags)),
+  )
 
 program
   .command('setup-profiles')
@@ -251,7 +275,9 @@ program
   .option('--profiles-dir <folder>', "where profiles.yml is (default: the project's folder)")
   .option('--replace <target>', 'write this target even if somebody else wrote it; may be given several times', collect)
   .option('--yes', 'write without asking', false)
-  .action((flags: SetupProfilesFlags) => finish(setupProfilesCommand(openCli, flags)))
+  .action(async (flags: SetupProfilesFlags) =>
+    finish((await import('./cli/setup-profiles.ts')).setupProfilesCommand(openCli, flags)),
+  )
 
 program
   .command('history')
@@ -260,7 +286,9 @@ program
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .option('--since <duration>', 'how far back', '24h')
   .option('--json', 'one JSON object a run', false)
-  .action((pipeline: string | undefined, flags: HistoryFlags) => finish(historyCommand(openCli(), pipeline, flags)))
+  .action(async (pipeline: string | undefined, flags: HistoryFlags) =>
+    finish((await import('./cli/history.ts')).historyCommand(openCli(), pipeline, flags)),
+  )
 
 const schedule = program.command('schedules').description('what runs by itself')
 schedule
@@ -269,8 +297,8 @@ schedule
   .argument('[names...]', 'schedules, pipelines or groups (main, phase2, both); all when left out')
   .option('--dry-run', 'only show it', false)
   .option('--json', 'one JSON object a schedule', false)
-  .action((names: readonly string[], flags: schedules.ApplyFlags) =>
-    finish(schedules.applyCommand(openCli(), names, flags)),
+  .action(async (names: readonly string[], flags: ApplyFlags) =>
+    finish((await import('./cli/schedules.ts')).applyCommand(openCli(), names, flags)),
   )
 schedule
   .command('list')
@@ -278,23 +306,27 @@ schedule
     'each schedule: its next and last runs, what was skipped or missed, and whether the pipeline file says otherwise',
   )
   .option('--json', 'one JSON object a schedule', false)
-  .action((flags: { json: boolean }) => finish(schedules.listCommand(openCli(), flags)))
+  .action(async (flags: { json: boolean }) =>
+    finish((await import('./cli/schedules.ts')).listCommand(openCli(), flags)),
+  )
 schedule
   .command('trigger')
   .description('run it now')
   .argument('<id>', 'as `schedules list` shows it')
   .option('--at <time>', 'the run of that time, as 2026-11-18T02:00Z')
-  .action((id: string, flags: { at?: string }) => finish(schedules.triggerCommand(openCli(), id, flags)))
+  .action(async (id: string, flags: { at?: string }) =>
+    finish((await import('./cli/schedules.ts')).triggerCommand(openCli(), id, flags)),
+  )
 for (const [verb, description, work] of [
-  ['pause', 'no more runs of it until it is unpaused', schedules.pauseCommand],
-  ['unpause', 'let it run again', schedules.unpauseCommand],
-  ['delete', 'remove it', schedules.deleteCommand],
+  ['pause', 'no more runs of it until it is unpaused', 'pauseCommand'],
+  ['unpause', 'let it run again', 'unpauseCommand'],
+  ['delete', 'remove it', 'deleteCommand'],
 ] as const) {
   schedule
     .command(verb)
     .description(description)
     .argument('<id>', 'as `schedules list` shows it')
-    .action((id: string) => finish(work(openCli(), id)))
+    .action(async (id: string) => finish((await import('./cli/schedules.ts'))[work](openCli(), id)))
 }
 
 program
@@ -305,7 +337,9 @@ program
   .argument('<pipeline>', 'one with `alerts`')
   .option('--target <target>', "a target of the dbt profile (default: the profile's own)")
   .option('--json', 'what came of it as JSON', false)
-  .action((pipeline: string, flags: AlertsTestFlags) => finish(alertsTestCommand(openCli(), pipeline, flags)))
+  .action(async (pipeline: string, flags: AlertsTestFlags) =>
+    finish((await import('./cli/alerts.ts')).alertsTestCommand(openCli(), pipeline, flags)),
+  )
 
 /** Of an option that may be given several times. */
 function collect(value: string, before: readonly string[] = []): readonly string[] {

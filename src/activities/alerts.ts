@@ -11,7 +11,7 @@ import { readAlertEnvironment } from '../platform/environment.ts'
 import { REPORT_FILE } from '../platform/run-folders.ts'
 import { runFolder, type Workspace } from '../platform/workspace.ts'
 import type { ActivityDeps } from './context.ts'
-import { profileLocation } from './make-plan.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 
 export interface AlertSettings {
   /** Null where the pipeline is gone, or wants none. */

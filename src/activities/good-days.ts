@@ -9,7 +9,7 @@ import { warehouseAddress } from '../warehouses/open.ts'
 import type { LoggedRun } from '../warehouses/warehouse.ts'
 import type { ActivityDeps, RunContext } from './context.ts'
 import { withHeartbeat } from './heartbeat.ts'
-import { profileLocation } from './make-plan.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { isPartial } from './record-refresh.ts'
 import { withWarehouse } from './with-warehouse.ts'
 

@@ -7,6 +7,7 @@ import type { Manifest } from '../dbt/manifest.ts'
 import type { DbtHosts } from '../dbt/launcher.ts'
 import { refuseProfileVariables } from '../dbt/profile-variables.ts'
 import { packagesState } from '../dbt/packages/state.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { readProfileTarget, type ProfileTarget } from '../dbt/profile.ts'
 import { emptySelections, type EmptySelection } from '../dbt/selection.ts'
 import { resolveContract } from '../ingest/contract.ts'
@@ -127,15 +128,6 @@ export async function makePlan(
     target,
     manifest,
     emptySelections: await findEmptySelections(steps, place, dbt, manifest, abort),
-  }
-}
-
-/** Where the pipeline's profile is looked for; absolute folders. */
-export function profileLocation(definition: PipelineDefinition, root: string) {
-  const { project_dir, profiles_dir } = definition.dbt
-  return {
-    projectDir: path.resolve(root, project_dir),
-    ...(profiles_dir === undefined ? {} : { profilesDir: path.resolve(root, profiles_dir) }),
   }
 }
 

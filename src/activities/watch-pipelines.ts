@@ -10,7 +10,7 @@ import { durationMs } from '../pipeline/duration.ts'
 import { describeFailure } from '../pipeline/failure.ts'
 import { listPipelines, loadPipeline } from '../pipeline/load.ts'
 import type { ActivityDeps } from './context.ts'
-import { profileLocation } from './make-plan.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 
 /** A line for each pipeline and target that it looked at; a pipeline file that is wrong is one of them, not a failure. */
 export function createWatchPipelines({ workspace }: ActivityDeps) {

@@ -1,7 +1,7 @@
 // What every command starts from: the workspace, the environment, and a connection when it needs one.
 import { readEnvironment, type Environment } from '../platform/environment.ts'
 import { findOrBeginWorkspace, findWorkspace, type Workspace } from '../platform/workspace.ts'
-import { connectClient, serverAddress, type ConnectedClient } from '../temporal/connect.ts'
+import type { ConnectedClient } from '../temporal/connect.ts'
 
 export interface Cli {
   readonly workspace: Workspace
@@ -16,7 +16,10 @@ export function openCli(find: typeof findWorkspace = findWorkspace): Cli {
   return {
     workspace,
     environment,
-    connect: async () => connectClient(await serverAddress(workspace, environment)),
+    connect: async () => {
+      const { connectClient, serverAddress } = await import('../temporal/connect.ts')
+      return await connectClient(await serverAddress(workspace, environment))
+    },
   }
 }
 

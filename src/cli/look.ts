@@ -1,7 +1,7 @@
 // Opens a target's warehouse for a person who only looks.
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { profileLocation } from '../activities/make-plan.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
 import type { PipelineDefinition } from '../pipeline/definition.ts'
 import { openEngine } from '../platform/duckdb.ts'

@@ -1,7 +1,7 @@
 // The schedules that the pipeline files ask for, in Temporal's terms.
 import type { ScheduleOptions } from '@temporalio/client'
 import { ScheduleOverlapPolicy } from '@temporalio/client'
-import { profileLocation } from '../activities/make-plan.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { readProfileTarget } from '../dbt/profile.ts'
 import { durationMs } from '../pipeline/duration.ts'
 import { describeFailure } from '../pipeline/failure.ts'

@@ -1,7 +1,7 @@
 // Which Temporal server to talk to: the one the environment configures, else this workspace's own.
 import { Client, Connection } from '@temporalio/client'
 import { loadClientConnectConfig } from '@temporalio/envconfig'
-import { NativeConnection, type NativeConnectionOptions } from '@temporalio/worker'
+import type { NativeConnectionOptions } from '@temporalio/worker'
 import { failure } from '../pipeline/failure.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Workspace } from '../platform/workspace.ts'
@@ -55,15 +55,8 @@ export async function connectClient(server: ServerAddress): Promise<ConnectedCli
   }
 }
 
-export async function connectWorker(server: ServerAddress): Promise<NativeConnection> {
-  try {
-    return await NativeConnection.connect(server.connectionOptions)
-  } catch (error) {
-    throw unreachable(server, error)
-  }
-}
-
-function unreachable(server: ServerAddress, error: unknown) {
+/** Says what is the matter, and what to do. */
+export function unreachable(server: ServerAddress, error: unknown) {
   const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]
   return failure(
     'ServerUnreachable',

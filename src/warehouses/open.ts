@@ -1,13 +1,10 @@
-// From a dbt target to a warehouse: the one switch over their kinds.
+// From a dbt target to a warehouse: the one switch over their kinds. Each brings packages of its own, loaded when it is opened.
 import { failure } from '../pipeline/failure.ts'
 import type { ProfileTarget } from '../dbt/profile.ts'
 import { bigqueryAddress } from './bigquery/address.ts'
-import { openBigquery } from './bigquery/warehouse.ts'
 import { duckdbAddress } from './duckdb/address.ts'
 import { duckdbSettings } from './duckdb/settings.ts'
-import { openDuckdb } from './duckdb/warehouse.ts'
 import { postgresAddress } from './postgres/address.ts'
-import { openPostgres } from './postgres/warehouse.ts'
 import type { Warehouse, WarehouseAccess, WarehouseAddress, WarehousePlace } from './warehouse.ts'
 
 const KINDS = ['duckdb', 'postgres', 'bigquery'] as const
@@ -38,13 +35,18 @@ export async function openWarehouse(
 ): Promise<Warehouse> {
   switch (warehouseKind(target)) {
     case 'duckdb': {
+      const { openDuckdb } = await import('./duckdb/warehouse.ts')
       const address = duckdbAddress(target, projectDir)
       return await openDuckdb(address, place.engine, access, duckdbSettings(target, projectDir))
     }
-    case 'postgres':
+    case 'postgres': {
+      const { openPostgres } = await import('./postgres/warehouse.ts')
       return await openPostgres(target, place, access)
-    case 'bigquery':
+    }
+    case 'bigquery': {
+      const { openBigquery } = await import('./bigquery/warehouse.ts')
       return await openBigquery(target, place, access)
+    }
   }
 }
 
