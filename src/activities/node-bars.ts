@@ -41,6 +41,9 @@ const FINISH_WITHIN_MS = 5_000
 const CLOSE_WITHIN_MS = 10_000
 /** The same where its step is over: then it has begun, or never will. */
 const LAST_CLOSE_WITHIN_MS = 2_000
+const LOOK_EVERY_MS = 100
+/** Begins a few moments after the workflow was told of it. */
+const FIRST_RETRY_MS = 20
 const RETRY_EVERY_MS = 100
 const MAX_MESSAGE_CHARS = 500
 
@@ -83,7 +86,8 @@ export function openNodeBars(step: string, attempt: string, shown: boolean, prog
 
   const sending = (async () => {
     while (!over.signal.aborted) {
-      await pause(RETRY_EVERY_MS)
+      await pause(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined)
+      if (over.signal.aborted) return
       const nowMs = performance.now()
       const pauseMs = Math.max(FIRST_PAUSE_MS, (nowMs - startedAtMs) / PAUSES_PER_DURATION)
       // Bars are never late; without any news only the clock has gone on.
@@ -166,7 +170,8 @@ async function closeBar(
   node: LedgerNode | undefined,
   withinMs = CLOSE_WITHIN_MS,
 ): Promise<void> {
-  for (const until = performance.now() + withinMs; performance.now() < until; await pause(RETRY_EVERY_MS)) {
+  const until = performance.now() + withinMs
+  for (let waitMs = FIRST_RETRY_MS; performance.now() < until; waitMs = Math.min(2 * waitMs, RETRY_EVERY_MS)) {
     try {
       if (node !== undefined && isGood(node)) await client.activity.complete(bar, nodeResult(node))
       else await client.activity.fail(bar, badResult(node))
@@ -174,6 +179,7 @@ async function closeBar(
     } catch (error) {
       if (!(error instanceof ActivityNotFoundError)) return
     }
+    await pause(waitMs)
   }
 }
 
