@@ -34,7 +34,7 @@ const TAKEN_OVER: Disturbance = {
     worker.process.kill('SIGSTOP')
     onTestFinished(() => void worker.process.kill('SIGCONT'))
     await startWorker()
-    await until(async () => (await dbtPid(workspace)) !== before)
+    await until(async () => ![undefined, before].includes(await dbtPid(workspace)))
     worker.process.kill('SIGCONT')
   },
 }
@@ -139,7 +139,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN))(
     // One that is open when the run ends would look as if it ran for ever.
     expect(bars.filter(({ end }) => end === undefined)).toEqual([])
     expect(bars.length).toBeGreaterThan(0)
-    expect(refusedTasks).toBe(0)
+    expect(refusedTasks).toEqual([])
     const ledger = new Map((await stepLedger(workspace, 'dbt-build')).map((node) => [node.uniqueId, node]))
     expect(ledger.size).toBe(MODELS * 3)
     expect(doneBefore.map((id) => [id, ledger.get(id)?.attempt])).toEqual(doneBefore.map((id) => [id, 1]))

@@ -3,6 +3,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { execa } from 'execa'
+import { readJsonFile } from '../../src/platform/files.ts'
 import type { LedgerNode } from '../../src/dbt/ledger.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
 
@@ -37,7 +38,8 @@ function parse(line: string): NodeFinished | undefined {
 /** Number of the process that leads dbt's group, while it lives. */
 export async function dbtPid(workspace: Workspace): Promise<number | undefined> {
   const [file] = await filesNamed(workspace, 'process.json')
-  return file === undefined ? undefined : (JSON.parse(await readFile(file, 'utf8')) as { pid: number }).pid
+  // It may go between the two looks.
+  return file === undefined ? undefined : (await readJsonFile<{ pid: number }>(file))?.pid
 }
 
 /** The ledger of a step, as the run's folder has it at the end. */

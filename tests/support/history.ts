@@ -11,11 +11,11 @@ export interface Bar {
   readonly failure?: string
 }
 
-/** The bars in the order in which they began, and whether the server ever refused what the workflow asked for. */
-export async function barsOf(handle: WorkflowHandle): Promise<{ bars: Bar[]; refusedTasks: number }> {
+/** The bars in the order in which they began, and why the server or a worker refused a task of the workflow. */
+export async function barsOf(handle: WorkflowHandle): Promise<{ bars: Bar[]; refusedTasks: string[] }> {
   const { events } = await handle.fetchHistory()
   const bars = new Map<string, Bar>()
-  let refusedTasks = 0
+  const refusedTasks: string[] = []
   const end = (scheduledEventId: unknown, change: Omit<Bar, 'activityId' | 'type'>) => {
     const bar = bars.get(String(scheduledEventId))
     if (bar !== undefined) bars.set(String(scheduledEventId), { ...bar, ...change })
@@ -34,7 +34,8 @@ export async function barsOf(handle: WorkflowHandle): Promise<{ bars: Bar[]; ref
       end(failed.scheduledEventId, { end: 'failed', failure: failed.failure?.applicationFailureInfo?.type ?? '' })
     }
     if (timedOut) end(timedOut.scheduledEventId, { end: 'timed out' })
-    if (event.workflowTaskFailedEventAttributes) refusedTasks++
+    const refused = event.workflowTaskFailedEventAttributes
+    if (refused) refusedTasks.push(`${String(refused.cause)}: ${refused.failure?.message ?? ''}`)
   }
   return { bars: [...bars.values()], refusedTasks }
 }

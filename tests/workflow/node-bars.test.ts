@@ -60,7 +60,7 @@ test('a bar that nobody ends does not hold up the run', async () => {
   run.release()
 
   expect((await run.end()).report.outcome).toBe('succeeded')
-  expect(await barsOf(run.handle)).toMatchObject({ refusedTasks: 0, bars: [{ end: undefined }, { end: undefined }] })
+  expect(await barsOf(run.handle)).toMatchObject({ refusedTasks: [], bars: [{ end: undefined }, { end: undefined }] })
 })
 
 test('a node told of twice has one bar: a second one of its id would wedge the run for ever', async () => {
@@ -73,7 +73,7 @@ test('a node told of twice has one bar: a second one of its id would wedge the r
   expect((await run.end()).report.outcome).toBe('succeeded')
   const { bars, refusedTasks } = await barsOf(run.handle)
   expect(bars.map(({ activityId }) => activityId)).toEqual(['dbt-run/1.1/model.shop.m1', 'dbt-run/2.1/model.shop.m1'])
-  expect(refusedTasks).toBe(0)
+  expect(refusedTasks).toEqual([])
 })
 
 test('of thousands of nodes, over all attempts, at most 600 have bars', async () => {
