@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { INSTALLATION, workspaceAt } from '../../src/platform/workspace.ts'
+import { INSTALLATION, workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
 import { connectClient, ownServerAddress } from '../../src/temporal/connect.ts'
-import { ensureDevServer } from '../../src/temporal/dev-server.ts'
+import { ensureDevServer, findDevServer } from '../../src/temporal/dev-server.ts'
 import { ensureNamespace } from '../../src/temporal/ensure-namespace.ts'
 import { copyProject } from './copy-project.ts'
+import { guardProcess } from './guarded-process.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -23,6 +24,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const workspace = workspaceAt(folder)
   await copyProject(folder)
   const server = await ensureDevServer(workspace, INSTALLATION.temporalServer, () => undefined)
+  const callOff = guardProcess(await pidOf(workspace), folder)
   try {
     const { connection } = await connectClient(ownServerAddress(server))
     await ensureNamespace(connection, 'default')
@@ -32,13 +34,21 @@ export default async function setUp(project: TestProject): Promise<() => Promise
       env: { ...process.env, MILLRACE_WORKSPACE: folder },
     })
   } catch (error) {
+    callOff()
     await server.stop()
     throw error
   }
   project.provide('temporalAddress', server.address)
   project.provide('parseCache', path.join(workspace.stateDir, 'cache'))
   return async () => {
+    callOff()
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+async function pidOf(workspace: Workspace): Promise<number> {
+  const running = await findDevServer(workspace)
+  if (running === undefined) throw new Error('the server that was just started is not there')
+  return running.pid
 }

@@ -31,6 +31,19 @@ export async function startGuarded({ argv, folder, logFile, env, owner }: Guarde
   return server
 }
 
+const OTHERS_GUARD = 'read -r _ <&3; kill -TERM "$1"; sleep 1; kill -KILL "$1"; rm -rf -- "$0"'
+
+/** The same for a process that somebody else started, and its folder; what is returned calls the guard off. */
+export function guardProcess(pid: number, folder: string): () => void {
+  const guard = spawn('/bin/sh', ['-c', OTHERS_GUARD, folder, String(pid)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  })
+  return () => {
+    if (guard.pid !== undefined) process.kill(-guard.pid, 'SIGKILL')
+  }
+}
+
 /** Ends it with the signal, in the middle of whatever it does. */
 export async function endGuarded(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (!hasEnded(server) && server.kill(signal)) await once(server, 'exit')
