@@ -1,4 +1,5 @@
 // Lines of a file that somebody else is writing: each once, whole, and nothing of it kept in memory.
+import { appendFileSync } from 'node:fs'
 import { appendFile, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -140,4 +141,16 @@ test('of 60 MB each line is given once, in order, and memory stays flat', async 
   expect(size).toBeGreaterThan(60 * 1024 * 1000)
   expect([next, outOfOrder]).toEqual([count, 0])
   expect(peak - before).toBeLessThan(8 * 1024 ** 2)
+})
+
+test('who outlives the writer and writes as fast as it is read does not hold it for ever', async () => {
+  const file = path.join(folder, 'racing.txt')
+  await writeFile(file, '0\n')
+  const over = new AbortController()
+  let lines = 0
+  await followLines(file, over.signal, () => {
+    if (++lines === 10) over.abort()
+    if (lines < 20_000) appendFileSync(file, `${lines}\n`)
+  })
+  expect(lines).toBeLessThan(100)
 })

@@ -24,7 +24,8 @@ export async function followLines(file: string, over: AbortSignal, onLine: (line
       // somebody who outlives the writer may go on writing faster than lines are read.
       const last = over.aborted
       const end = last ? (await handle.stat()).size : Infinity
-      while (read < end) {
+      // Who writes as fast as we read would hold any other turn for ever.
+      while (read < end && (last || !over.aborted)) {
         const { bytesRead } = await handle.read(chunk, 0, Math.min(CHUNK_BYTES, end - read))
         if (bytesRead === 0) break
         read += bytesRead
