@@ -24,12 +24,13 @@ export async function followLines(file: string, over: AbortSignal, onLine: (line
       // somebody who outlives the writer may go on writing faster than lines are read.
       const last = over.aborted
       const end = last ? (await handle.stat()).size : Infinity
-      // Who writes as fast as we read would hold any other turn for ever.
-      while (read < end && (last || !over.aborted)) {
+      while (read < end) {
         const { bytesRead } = await handle.read(chunk, 0, Math.min(CHUNK_BYTES, end - read))
         if (bytesRead === 0) break
         read += bytesRead
         lines.add(chunk.subarray(0, bytesRead))
+        // Who writes as fast as we read would hold this turn for ever.
+        if (!last && over.aborted) break
       }
       if (last) break
       await pause(POLL_EVERY_MS, undefined, { signal: over }).catch(() => undefined)
