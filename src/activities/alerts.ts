@@ -3,6 +3,7 @@ import path from 'node:path'
 import { sendEmail, smtpSettings, type SentEmail } from '../alerts/email.ts'
 import type { AlertPlace } from '../alerts/message.ts'
 import { sendSlack, slackSettings } from '../alerts/slack.ts'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { listTargets } from '../dbt/profile.ts'
 import type { AlertMessage, PlannedAlerts } from '../pipeline/alert-state.ts'
 import { planAlerts } from '../pipeline/alerts.ts'
@@ -11,7 +12,6 @@ import { readAlertEnvironment } from '../platform/environment.ts'
 import { REPORT_FILE } from '../platform/run-folders.ts'
 import { runFolder, type Workspace } from '../platform/workspace.ts'
 import type { ActivityDeps } from './context.ts'
-import { profileLocation } from '../dbt/profile-location.ts'
 
 export interface AlertSettings {
   /** Null where the pipeline is gone, or wants none. */

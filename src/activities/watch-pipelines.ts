@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { activityInfo, Context } from '@temporalio/activity'
 import type { Client, ScheduleDescription } from '@temporalio/client'
+import { profileLocation } from '../dbt/profile-location.ts'
 import { listTargets } from '../dbt/profile.ts'
 import { ALERT_SIGNAL, alertWorkflowId, type PlannedAlerts, type StaleDeadline } from '../pipeline/alert-state.ts'
 import { planAlerts } from '../pipeline/alerts.ts'
@@ -10,7 +11,6 @@ import { durationMs } from '../pipeline/duration.ts'
 import { describeFailure } from '../pipeline/failure.ts'
 import { listPipelines, loadPipeline } from '../pipeline/load.ts'
 import type { ActivityDeps } from './context.ts'
-import { profileLocation } from '../dbt/profile-location.ts'
 
 /** A line for each pipeline and target that it looked at; a pipeline file that is wrong is one of them, not a failure. */
 export function createWatchPipelines({ workspace }: ActivityDeps) {

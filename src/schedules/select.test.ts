@@ -29,6 +29,7 @@ describe('a name of a pipeline and of a group', () => {
       "'main' is a pipeline (main.hourly) and a group (dbt-refresh.often): give the ids that you mean, or give the group another name",
     )
     expect(() => idsOf([schedule('both.hourly'), ...SCHEDULES], 'both')).toThrow(/'both' is a pipeline/)
+    expect(() => idsOf(unclear, 'main', 'weekly')).toThrow(/'main' is a pipeline.*group 'weekly'/)
     expect(idsOf(unclear, 'main.hourly')).toEqual(['main.hourly'])
   })
 

@@ -25,14 +25,16 @@ export function selectSchedules<Schedule extends NamedSchedule>(
   const means = (name: string, { id, pipeline, group }: NamedSchedule) => [id, pipeline, group].includes(name)
   const unknown = wanted.filter((name) => !schedules.some((schedule) => means(name, schedule)))
   const unclear = names.flatMap((name) => twoMeanings(schedules, name))
-  if (unclear.length > 0) throw failure('RequestInvalid', unclear.join('; '))
-  if (unknown.length > 0) {
+  if (unknown.length > 0 || unclear.length > 0) {
     const known = [
       ...new Set(schedules.flatMap(({ id, pipeline, group }) => [id, pipeline, group ?? []].flat())),
     ].sort()
-    const problems = unknown.map(
-      (name) => `there is no schedule, pipeline with schedules, or group '${name}'${didYouMean(name, known)}`,
-    )
+    const problems = [
+      ...unclear,
+      ...unknown.map(
+        (name) => `there is no schedule, pipeline with schedules, or group '${name}'${didYouMean(name, known)}`,
+      ),
+    ]
     throw failure('RequestInvalid', `${problems.join('; ')}; there are: ${known.join(', ') || 'none'}`)
   }
   return schedules.filter((schedule) => wanted.some((name) => means(name, schedule)))

@@ -24,8 +24,9 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const workspace = workspaceAt(folder)
   await copyProject(folder)
   const server = await ensureDevServer(workspace, INSTALLATION.temporalServer, () => undefined)
-  const callOff = guardProcess(await pidOf(workspace), folder)
+  let callOff = (): void => undefined
   try {
+    callOff = guardProcess(await pidOf(workspace), folder)
     const { connection } = await connectClient(ownServerAddress(server))
     await ensureNamespace(connection, 'default')
     await connection.close()

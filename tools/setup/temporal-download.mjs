@@ -18,7 +18,9 @@ export async function whyNoDownload(signal) {
   if (process.env.MILLRACE_OFFLINE === '1') return 'no download, because of MILLRACE_OFFLINE=1'
   if (process.env.HTTPS_PROXY || process.env.https_proxy) return '' // the SDK goes through a proxy, this fetch would not
   try {
-    await fetch(HOST, { method: 'HEAD', signal: AbortSignal.timeout(PROBE_MS) })
+    const given = followed(signal)
+    const timer = setTimeout(() => given.abort(new Error(`no answer within ${PROBE_MS / 1000} s`)), PROBE_MS)
+    await fetch(HOST, { method: 'HEAD', signal: given.signal }).finally(() => clearTimeout(timer))
     return ''
   } catch (error) {
     signal.throwIfAborted()
@@ -37,8 +39,7 @@ export async function downloadCli(root, file, { signal, onMegabytes }) {
   const folder = join(dirname(file), '.download')
   rmSync(folder, { recursive: true, force: true }) // the SDK would wait for the rest of a download that was killed
   mkdirSync(folder)
-  const stalled = new AbortController()
-  signal.addEventListener('abort', () => stalled.abort(signal.reason), { once: true })
+  const stalled = followed(signal)
   const watch = watchGrowth(folder, stalled, onMegabytes)
   try {
     const { code, output } = await run([projectNode(root), join(root, 'tools/setup/sdk-download.mjs'), folder], {
@@ -59,6 +60,15 @@ export async function downloadCli(root, file, { signal, onMegabytes }) {
     clearInterval(watch)
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** A controller that aborts with the signal as well. Not AbortSignal.any(): see src/platform/abort.ts. */
+function followed(signal) {
+  const controller = new AbortController()
+  const follow = () => controller.abort(signal.reason)
+  if (signal.aborted) follow()
+  else signal.addEventListener('abort', follow, { once: true })
+  return controller
 }
 
 /** A limit on silence, not on the whole: 50 MB take a minute on a line that is merely slow. */
