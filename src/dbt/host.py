@@ -52,6 +52,8 @@ class Host:
         self.lean = load_sibling("lean")
         #: Kept manifests, the one used last at the end.
         self.kept = {}
+        #: Of templates that commands compiled.
+        self.codes = {}
         #: What is to be made when there is nothing else to do.
         self.chores = []
         #: By process number: what was asked for, and what is left to do when it is over.
@@ -185,6 +187,7 @@ class Host:
         if kind == "manifest":
             self.keep(*told)
         else:
+            self.code.learn(told, self.codes)
             self.chores.append(self.code.chores(told, self.manifests()))
 
     def keep(self, key, fingerprint, manifest):
@@ -193,7 +196,7 @@ class Host:
         while len(self.kept) > KEPT_MANIFESTS:
             replaced = self.kept.pop(next(iter(self.kept)))
         if replaced is not None:
-            self.code.forget_templates(self.manifests())
+            self.code.forget_templates(self.manifests(), self.codes)
             # What is frozen is never looked at again: it would stay for ever.
             gc.unfreeze()
         freeze()
@@ -257,7 +260,7 @@ def run_command(request, go, home, host):
     sys.argv = request["argv"]
     host.lean.install(request["unread"])
     host.warm.install(host.kept, lambda kept: tell(home, "manifest", kept))
-    made = host.code.Made()
+    made = host.code.Made(host.codes)
     code = exit_code(lambda: run_program(request["script"]))
     if made.told() is not None:
         tell(home, "made", made.told())
@@ -372,6 +375,7 @@ def main():
         host.answer(unfit=str(error))
         return
     host.code.import_modules(modules)
+    host.code.keep_code_of_templates(host.codes)
     paths = [executable, *(path for path in sys.path if os.path.isdir(path))]
     host.answer(ready={"dbt": version, "paths": paths})
     host.serve()

@@ -20,7 +20,11 @@ def require_dbt():
     from dbt.parser.manifest import ManifestLoader
     from dbt.version import __version__
 
+    # What lean.py and warm_code.py change is there, too.
     import dbt.task.retry  # noqa: F401
+    import dbt_common.clients.agate_helper  # noqa: F401
+    import dbt_common.clients.jinja  # noqa: F401
+    import dbt_common.events.base_types  # noqa: F401
 
     if not __version__.startswith("1."):
         raise RuntimeError(f"dbt {__version__} is not of version 1")

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, realpath, rm, utimes, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Launch } from '../../src/dbt/launch.ts'
 import { chooseLauncher, openDbtHosts, type DbtHosts } from '../../src/dbt/launcher.ts'
 import { announceAttempt } from '../../src/dbt/resume.ts'
@@ -65,6 +65,46 @@ test('the second command has no parse; a touched file is no change, an edited on
   await execa(DBT.executable, ['compile', '--target-path', bare, '--log-path', bare], { cwd: path.join(root, 'dbt') })
   expect(await compiled(again.outputDir, 1)).toBe(await compiled(bare, 1))
   expect(await compiled(again.outputDir, 1)).toContain('-- edited')
+}, 240_000)
+
+/** Whether a command, before it has done anything, finds the code of this template and of macros that were used before. */
+const FIND_CODE = `
+import sys
+from dbt_common.clients import jinja
+def refuse(*_): raise LookupError('would be parsed')
+jinja.MacroFuzzEnvironment._parse = refuse
+try:
+    jinja.get_template(sys.argv[1], {})
+    code = True
+except Exception:
+    code = False
+sys.exit((0 if code else 1) + (0 if jinja.template_cache.file_cache else 2))
+`
+
+test('what a command had to compile is there for the next one, until a file is edited', async () => {
+  const script = path.join(root, 'find_code.py')
+  await writeFile(script, FIND_CODE)
+  const file = path.join(root, 'dbt', 'models', `${modelName(0)}.sql`)
+  const text = (await readFile(file, 'utf8')).trim()
+  const own = openDbtHosts()
+  onTestFinished(() => own.stop())
+  const launcher = chooseLauncher('warm', own)
+  const found = async (sql: string) => {
+    const launch = { ...(await launchOf([])), script, args: [sql] }
+    return (await (await launcher(launch, NEVER)).ended).exitCode
+  }
+  const run = async () => (await (await launcher(await launchOf(['run']), NEVER)).ended).exitCode
+
+  expect(await found(text)).toBe(3)
+  expect(await run()).toBe(0)
+  // Templates of macros are made when the process has nothing else to do.
+  await expect.poll(() => found(text), { timeout: 60_000 }).toBe(0)
+  expect(await found(`${text} `)).toBe(1)
+
+  await writeFile(file, `${text}\n-- edited`)
+  expect(await run()).toBe(0)
+  expect(await found(text)).toBe(1)
+  await writeFile(file, text)
 }, 240_000)
 
 test("exit codes are the command line's", async () => {

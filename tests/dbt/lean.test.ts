@@ -1,0 +1,64 @@
+// What a fork of the warm process leaves out of dbt's work does not change what comes of it.
+import path from 'node:path'
+import { execa } from 'execa'
+import { array, constantFrom, sample } from 'fast-check'
+import { beforeAll, expect, test } from 'vitest'
+import { INSTALLATION } from '../../src/platform/workspace.ts'
+
+const STATEMENTS = [
+  'select 1',
+  'with a as (select 1) select * from a',
+  'WITH RECURSIVE a as (select 1) select * from a',
+  '\n-- of ours\nwith a as (select 1), b as (select 2) select * from a, b',
+  '/* with */ select 1',
+  'select * from (with a as (select 1) select * from a) as b',
+  "select cast('2026-11-17' as timestamp with time zone)",
+  'create table t as with a as (select 1) select * from a',
+  '(select 1) union (with a as (select 1) select * from a)',
+  'select 1; with a as (select 1) select * from a',
+  '',
+  '  ',
+]
+const WORDS =
+  'with|WITH|recursive|select|from|create table|a|\'with\'|"with"|1|(|)|,|;|as|-- c\n|/* c */| |\n|with time zone|union|values'
+
+interface Looked {
+  readonly ctes: readonly string[]
+  readonly types: unknown
+  readonly events: readonly [readonly [name: string, level: string, message: string][], string]
+}
+
+let dbt: Looked
+let lean: Looked
+let statements: readonly string[]
+
+beforeAll(async () => {
+  const words = array(constantFrom(...WORDS.split('|')), { minLength: 1, maxLength: 12 })
+  statements = [...STATEMENTS, ...sample(words, 1_500).map((parts) => parts.join(' '))]
+  const { stdout } = await execa(
+    INSTALLATION.python,
+    [path.join(import.meta.dirname, 'lean_probe.py'), path.join(INSTALLATION.root, 'src/dbt/lean.py')],
+    { input: JSON.stringify({ statements, unread: ['NewConnection'] }), cwd: import.meta.dirname },
+  )
+  ;({ dbt, lean } = JSON.parse(stdout) as { dbt: Looked; lean: Looked })
+})
+
+test('CTEs are put where dbt puts them, whatever the statement is', () => {
+  expect(statements.map((sql, index) => [sql, lean.ctes[index]])).toEqual(
+    statements.map((sql, index) => [sql, dbt.ctes[index]]),
+  )
+})
+
+test("columns of an answer have dbt's types and values, the second time too", () => {
+  expect(lean.types).toEqual(dbt.types)
+})
+
+test('an event that nobody reads is left out at debug level alone, and is whole where it is asked', () => {
+  const [heard, message] = dbt.events
+  expect(heard.map(([name, level]) => [name, level])).toEqual([
+    ['SQLQuery', 'debug'],
+    ['NewConnection', 'debug'],
+    ['NewConnection', 'warn'],
+  ])
+  expect(lean.events).toEqual([heard.filter(([name, level]) => name !== 'NewConnection' || level !== 'debug'), message])
+})
