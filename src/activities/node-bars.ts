@@ -90,9 +90,9 @@ export function openNodeBars(step: string, attempt: string, shown: boolean, prog
       if (over.signal.aborted) return
       const nowMs = performance.now()
       const pauseMs = Math.max(FIRST_PAUSE_MS, (nowMs - startedAtMs) / PAUSES_PER_DURATION)
-      // Bars are never late; without any news only the clock has gone on.
+      // Bars are never late; without any news only the clock has gone on. The last ones end while dbt still writes its files.
       const dueMs = began.length + ended.length > 0 ? FIRST_PAUSE_MS : news ? pauseMs : pauseMs * PAUSES_WITHOUT_NEWS
-      if (nowMs - lastSentMs >= dueMs) await send()
+      if (nowMs - lastSentMs >= dueMs || (ended.length > 0 && open.size === 0 && isOver(progress()))) await send()
     }
   })()
 
@@ -120,12 +120,17 @@ export function openNodeBars(step: string, attempt: string, shown: boolean, prog
     },
     async finish() {
       over.abort()
+      news ||= open.size > 0
       ended.push(...open.values())
       open.clear()
-      const finishing = sending.then(send)
+      const finishing = sending.then(async () => (news ? await send() : undefined))
       await Promise.race([finishing, pause(FINISH_WITHIN_MS, undefined, { ref: false })])
     },
   }
+}
+
+function isOver({ done, failed, skipped, total }: DbtProgress): boolean {
+  return done + failed + skipped === total
 }
 
 /**

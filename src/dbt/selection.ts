@@ -43,19 +43,17 @@ export async function selectedNodes(
       async ({ command, file }) => withoutSelection(command, manifest) ?? (await readJsonFile<string[]>(file)),
     ),
   )
-  const open = questions.filter((_, index) => answers[index] === undefined)
-  const found =
-    open.length === 0
-      ? []
-      : await ask(
-          place,
-          open.map(({ words }) => words),
-        )
-  await Promise.all(open.map(({ file }, index) => writeFileAtomically(file, JSON.stringify(found[index] ?? []))))
+  // The same question may be asked of two commands.
+  const open = new Map(
+    questions.flatMap(({ file, words }, index) => (answers[index] === undefined ? [[file, words]] : [])),
+  )
+  const listed = open.size === 0 ? [] : await ask(place, [...open.values()])
+  const found = new Map([...open.keys()].map((file, index) => [file, listed[index] ?? []]))
+  await Promise.all([...found].map(([file, ids]) => writeFileAtomically(file, JSON.stringify(ids))))
   const ephemeral = new Set(manifest.nodes.filter(isNeverBuilt).map(({ uniqueId }) => uniqueId))
-  return questions.map((question, index) =>
+  return questions.map(({ file }, index) =>
     // dbt compiles an ephemeral model into those that use it; nothing is ever said of it.
-    (answers[index] ?? found[open.indexOf(question)] ?? []).filter((id) => !ephemeral.has(id)),
+    (answers[index] ?? found.get(file) ?? []).filter((id) => !ephemeral.has(id)),
   )
 }
 

@@ -32,7 +32,7 @@ const barOf = (step: string, index: number, end: string) => ({
 })
 
 test.each(['warm', 'cli'] as const)(
-  'two commands (%s) over the same nodes have bars of their own; a failing test has one, too',
+  'two commands (%s) over the same nodes have bars of their own; a failing test has one, too, and so has a failing model; both are told',
   async (launcher) => {
     const commands = ['{ command: run }', '{ command: build }']
     const { workspace, start } = await startRun({ models: 2, commands, launcher })
@@ -53,7 +53,14 @@ test.each(['warm', 'cli'] as const)(
     await change(workspace, `insert into ${modelName(1)} values (1)`)
     await writeGeneratedProject(workspace.root, { models: 2, commands: ['{ command: test }'], launcher })
     const failing = await start()
-    await expect(failing.result()).rejects.toThrow('Workflow execution failed')
+    await expect(failing.result()).rejects.toMatchObject({
+      cause: {
+        type: 'DbtTestsFailed',
+        message: expect.stringMatching(
+          /dbt test: 1 test failed\. .*\n {2}test unique_m_0001_id \(data\): Got 1 result, .*\n {4}SQL: compiled\/.+\n {2}all of it: /,
+        ),
+      },
+    })
     const { bars: testBars } = await barsOf(failing)
     expect(testBars).toEqual([
       {
@@ -63,6 +70,18 @@ test.each(['warm', 'cli'] as const)(
         failure: 'fail',
       },
     ])
+
+    await writeGeneratedProject(workspace.root, { models: 2, failing: [0], launcher })
+    const broken = await start()
+    await expect(broken.result()).rejects.toMatchObject({
+      cause: {
+        type: 'DbtNodesFailed',
+        message: expect.stringMatching(
+          /dbt build: 1 node failed, 5 skipped behind it\. .*\n {2}model m_0000 \(database\): .*Could not convert string 'no number'/s,
+        ),
+      },
+    })
+    expect((await barsOf(broken)).bars).toEqual([{ ...barOf('dbt-build', 0, 'failed'), failure: 'error' }])
   },
 )
 
