@@ -3,19 +3,15 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { digestFile } from '../src/ingest/digest.ts'
-import { openLoadStream } from '../src/ingest/load-stream.ts'
-import { loadFiles, matchFiles, rawColumns } from '../src/ingest/shape.ts'
 import { openApi } from '../src/platform/bigquery/api.ts'
 import { loadFile, type Load } from '../src/platform/bigquery/load.ts'
 import { createDataset } from '../src/platform/bigquery/tables.ts'
 import { openEngine } from '../src/platform/duckdb.ts'
-import { openLocalFile } from '../src/sources/local.ts'
 import { bigquerySettings } from '../src/warehouses/bigquery/settings.ts'
 import { rawType } from '../src/warehouses/bigquery/types.ts'
 import { openBigquery } from '../src/warehouses/bigquery/warehouse.ts'
 import { startBigQuery, type BigQueryProject } from '../tests/support/bigquery-emulator.ts'
-import { contractOf, ingestEntry } from '../tests/support/ingest-entry.ts'
+import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
 const DUCKDB_TYPES = {
@@ -37,44 +33,6 @@ function targetOf({ apiEndpoint, project }: BigQueryProject) {
   const login = { method: 'oauth-secrets', token: 'any', location: 'EU', api_endpoint: apiEndpoint }
   const settings = { type: 'bigquery', ...login, project, dataset: 'dev' }
   return { profile: 'p', target: 'prod', type: 'bigquery', profilesDir: '/', settings, secrets: [] }
-}
-
-/** All that ingestTable does with a file, without Temporal: digest, header, scan, type, stage, commit. */
-async function load(file: string, project: BigQueryProject, folder: string): Promise<number> {
-  const entry = ingestEntry({ contract: contractOf(TYPES) })
-  const abort = new AbortController().signal
-  const opened = await openLocalFile(path.dirname(file), path.basename(file))
-  const engine = await openEngine({ scratchDir: folder })
-  const place = { engine, scratchDir: folder, abort, run: null, stagingBucket: null }
-  const warehouse = await openBigquery(targetOf(project), place, 'write')
-  const sha256 = await digestFile(opened, () => undefined)
-  const values = { loadId: sha256.slice(0, 32), loadedAt: '2026-01-01T00:00:00.000Z', logicalDate: '2026-01-01' }
-  const matched = await matchFiles(entry, [{ name: 'sample.csv', file: opened }], undefined)
-  const files = loadFiles(entry, matched, values)
-  const counts = await warehouse.commitLoad(
-    {
-      ...values,
-      stream: openLoadStream(files, entry, { engine, scratchDir: folder, abort, onProgress: () => undefined }),
-      table: entry.into,
-      columns: files.flatMap(({ shape }) => rawColumns(shape, false)),
-      contract: matched.contract,
-      mayHaveMore: false,
-      mode: 'replace',
-      key: [],
-      batchId: 'b',
-      pipeline: 'bench',
-      runId: 'r',
-      entry: 'raw.logs',
-      params: {},
-      files: [{ name: 'sample.csv', sha256, sizeBytes: opened.sizeBytes }],
-    },
-    () => undefined,
-  )
-  if (counts.rejected > 0) throw new Error('the sample has rejects')
-  await warehouse.close()
-  engine.close()
-  await opened.handle.close()
-  return counts.loaded
 }
 
 /** What `bq load` does: the file as it is, straight into its table. */
@@ -114,7 +72,8 @@ try {
   writeSample(csv, megabytes * 1e6, false)
   await writeParquet(csv, parquet, data)
   const jobs: Readonly<Record<string, (folder: string, project: BigQueryProject) => Promise<number>>> = {
-    'whole load': (folder, project) => load(csv, project, folder),
+    'whole load': (folder, project) =>
+      loadSample(csv, folder, (place) => openBigquery(targetOf(project), place, 'write')),
     'load job of the CSV': (_folder, project) => plainLoad(csv, 'CSV', project),
     'load job of ready Parquet': (_folder, project) => plainLoad(parquet, 'PARQUET', project),
   }

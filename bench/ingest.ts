@@ -7,15 +7,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CsvScanner } from '../src/ingest/csv/scan.ts'
-import { digestFile } from '../src/ingest/digest.ts'
-import { openLoadStream } from '../src/ingest/load-stream.ts'
-import { loadFiles, matchFiles, rawColumns } from '../src/ingest/shape.ts'
 import { DEFAULT_DIALECT } from '../src/pipeline/dialect.ts'
 import { identifier } from '../src/pipeline/identifier.ts'
 import { openEngine } from '../src/platform/duckdb.ts'
-import { openLocalFile } from '../src/sources/local.ts'
 import { openDuckdb } from '../src/warehouses/duckdb/warehouse.ts'
-import { contractOf, ingestEntry } from '../tests/support/ingest-entry.ts'
+import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
 const DUCKDB_TYPES = {
@@ -55,52 +51,18 @@ function scanOnly(file: string): void {
   closeSync(fd)
 }
 
-/** All that ingestTable does with a file, without Temporal: digest, header, scan, type, commit. */
 async function load(file: string, folder: string): Promise<void> {
-  const entry = ingestEntry({ contract: contractOf(TYPES) })
-  const abort = new AbortController().signal
-  const opened = await openLocalFile(path.dirname(file), path.basename(file))
-  const engine = await openEngine({ scratchDir: folder })
   const database = path.join(folder, 'load.duckdb')
-  const schema = identifier('dev')
   const address = {
     kind: 'duckdb',
     label: database,
-    schema,
+    schema: identifier('dev'),
     identity: database,
     concurrency: 1,
     file: database,
     database: 'w',
   } as const
-  const warehouse = await openDuckdb(address, engine)
-  const sha256 = await digestFile(opened, () => undefined)
-  const values = { loadId: sha256.slice(0, 32), loadedAt: '2026-01-01T00:00:00.000Z', logicalDate: '2026-01-01' }
-  const matched = await matchFiles(entry, [{ name: 'sample.csv', file: opened }], undefined)
-  const files = loadFiles(entry, matched, values)
-  const stream = openLoadStream(files, entry, { engine, scratchDir: folder, abort, onProgress: () => undefined })
-  const counts = await warehouse.commitLoad(
-    {
-      ...values,
-      stream,
-      table: entry.into,
-      columns: files.flatMap(({ shape }) => rawColumns(shape, false)),
-      contract: matched.contract,
-      mayHaveMore: false,
-      mode: 'replace',
-      key: [],
-      batchId: 'b',
-      pipeline: 'bench',
-      runId: 'r',
-      entry: 'raw.logs',
-      params: {},
-      files: [{ name: 'sample.csv', sha256, sizeBytes: opened.sizeBytes }],
-    },
-    () => undefined,
-  )
-  if (counts.rejected > 0) throw new Error('the sample has rejects')
-  await warehouse.close()
-  engine.close()
-  await opened.handle.close()
+  await loadSample(file, folder, ({ engine }) => openDuckdb(address, engine))
 }
 
 /** What one would type by hand: all columns typed, rejects stored, nothing guessed. */

@@ -8,14 +8,9 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { from as copyFrom } from 'pg-copy-streams'
-import { digestFile } from '../src/ingest/digest.ts'
-import { openLoadStream } from '../src/ingest/load-stream.ts'
-import { loadFiles, matchFiles, rawColumns } from '../src/ingest/shape.ts'
-import { openEngine } from '../src/platform/duckdb.ts'
-import { openLocalFile } from '../src/sources/local.ts'
 import { openPostgres } from '../src/warehouses/postgres/warehouse.ts'
-import { contractOf, ingestEntry } from '../tests/support/ingest-entry.ts'
 import { startPostgres, withClient, type PostgresDatabase } from '../tests/support/postgres-server.ts'
+import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
 const POSTGRES_TYPES = {
@@ -38,45 +33,10 @@ interface Measured {
   readonly blockedMs: number
 }
 
-/** All that ingestTable does with a file, without Temporal: digest, header, scan, type, commit. Returns the rows. */
-async function load(file: string, database: PostgresDatabase, folder: string): Promise<number> {
-  const entry = ingestEntry({ contract: contractOf(TYPES) })
-  const abort = new AbortController().signal
-  const opened = await openLocalFile(path.dirname(file), path.basename(file))
-  const engine = await openEngine({ scratchDir: folder })
+function load(file: string, database: PostgresDatabase, folder: string): Promise<number> {
   const settings = { type: 'postgres', ...database, schema: 'dev' }
   const target = { profile: 'p', target: 'prod', type: 'postgres', profilesDir: folder, settings, secrets: [] }
-  const place = { engine, scratchDir: folder, abort, run: null, stagingBucket: null }
-  const warehouse = await openPostgres(target, place, 'write')
-  const sha256 = await digestFile(opened, () => undefined)
-  const values = { loadId: sha256.slice(0, 32), loadedAt: '2026-01-01T00:00:00.000Z', logicalDate: '2026-01-01' }
-  const matched = await matchFiles(entry, [{ name: 'sample.csv', file: opened }], undefined)
-  const files = loadFiles(entry, matched, values)
-  const stream = openLoadStream(files, entry, { engine, scratchDir: folder, abort, onProgress: () => undefined })
-  const counts = await warehouse.commitLoad(
-    {
-      ...values,
-      stream,
-      table: entry.into,
-      columns: files.flatMap(({ shape }) => rawColumns(shape, false)),
-      contract: matched.contract,
-      mayHaveMore: false,
-      mode: 'replace',
-      key: [],
-      batchId: 'b',
-      pipeline: 'bench',
-      runId: 'r',
-      entry: 'raw.logs',
-      params: {},
-      files: [{ name: 'sample.csv', sha256, sizeBytes: opened.sizeBytes }],
-    },
-    () => undefined,
-  )
-  if (counts.rejected > 0) throw new Error('the sample has rejects')
-  await warehouse.close()
-  engine.close()
-  await opened.handle.close()
-  return counts.loaded
+  return loadSample(file, folder, (place) => openPostgres(target, place, 'write'))
 }
 
 /** What `\copy` does: the file as it is. With `rawColumns` the table has what a raw table has beside the file's columns. */

@@ -1,6 +1,7 @@
 // BigQuery's REST API: authenticated calls, every one of them tried again where that is safe and can help.
 import type { BigQuery } from '@google-cloud/bigquery'
 import type { AuthClient } from 'google-auth-library'
+import { retryAfterMs } from '../http.ts'
 import { authClient, type BigQueryAuth } from './auth.ts'
 import { BigQueryError, isTransientCall } from './error.ts'
 import { RETRY_RULES, untilAborted, withRetries, type RetryRules } from './retry.ts'
@@ -150,7 +151,7 @@ function castError(error: LibraryError): BigQueryError {
     {
       reason: first?.reason ?? reasonOf(error.code),
       status: error.code,
-      retryAfterMs: retryAfterMs(error.response?.headers?.['retry-after']),
+      retryAfterMs: retryAfterMs(error.response?.headers?.['retry-after'], Date.now()),
     },
     first?.message ?? error.message,
   )
@@ -166,10 +167,6 @@ export function reasonOf(status: number): string {
     429: 'rateLimitExceeded',
   }
   return known[status] ?? (status >= 500 ? 'backendError' : 'invalid')
-}
-
-export function retryAfterMs(header: string | null | undefined): number | undefined {
-  return header !== null && header !== undefined && /^\d{1,4}$/.test(header) ? Number(header) * 1000 : undefined
 }
 
 function withoutSlash(endpoint: string): string {

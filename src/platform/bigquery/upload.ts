@@ -1,6 +1,7 @@
 // Google's resumable upload: a file in chunks, continued where it broke off. For load jobs and for Cloud Storage alike.
 import { open, type FileHandle } from 'node:fs/promises'
-import { authorize, reasonOf, retryAfterMs, type Api } from './api.ts'
+import { retryAfterMs } from '../http.ts'
+import { authorize, reasonOf, type Api } from './api.ts'
 import { BigQueryError, isTransientCall } from './error.ts'
 import { delayMs, pause, withRetries } from './retry.ts'
 
@@ -141,7 +142,7 @@ function errorOf({ status, headers, text }: Answer): BigQueryError {
     {
       reason: status === NO_ANSWER ? 'unreachable' : (first?.reason ?? reasonOf(status)),
       status,
-      retryAfterMs: retryAfterMs(headers.get('retry-after')),
+      retryAfterMs: retryAfterMs(headers.get('retry-after') ?? undefined, Date.now()),
     },
     first?.message ?? error?.message ?? `HTTP ${status}`,
   )
