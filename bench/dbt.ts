@@ -190,7 +190,7 @@ function column({ models, bare, ours }: Measured): Record<string, string> {
     'difference of medians, s': (ourSeconds - bareSeconds).toFixed(2),
     'target, ×': `≤ ${ratioTarget(models)}: ${by(ratioTarget(models) - ourSeconds / bareSeconds)}`,
     'bare dbt, peak MiB': peak(bare.map((run) => run.dbtMebibytes)),
-    'our dbt and its watcher, peak MiB': peak(ours.map((run) => run.dbtMebibytes)),
+    'our dbt, its watcher, the warm process, peak MiB': peak(ours.map((run) => run.dbtMebibytes)),
     [`warm process alone, MiB (target ≤ ${TARGET.hostMebibytes})`]: peak(ours.map((run) => run.hostMebibytes)),
     'worker, peak MiB': peak(ours.map((run) => run.workerMebibytes)),
     '  before the run, MiB': peak(ours.map((run) => run.idleWorkerMebibytes)),

@@ -48,7 +48,7 @@ def look_up_macros_on_demand():
 
 
 def make_column_types_once():
-    """Of a query's answer with the same text columns: each set makes three parsers of dates, of 2 ms."""
+    """Of a query's answer with the same text columns: each set makes parsers of dates anew."""
     import dbt_common.clients.agate_helper as agate_helper
 
     make = functools.lru_cache(maxsize=64)(agate_helper.build_type_tester)
@@ -60,7 +60,7 @@ def make_column_types_once():
 
 
 def look_for_with_before_grouping():
-    """In a statement that CTEs are put before. dbt has sqlparse group all of it, half a second for a long one, and looks
+    """In a statement that CTEs are put before. dbt has sqlparse group all of it, which takes long, and looks
     for a `with` outside of parentheses: there is nothing to group where the statement begins with it, or has none at all.
     """
     import dbt.compilation as compilation

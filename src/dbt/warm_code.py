@@ -138,7 +138,7 @@ def make_template(macro):
 
 
 def forget_templates(manifests, codes):
-    """In the host: of macros and nodes that no kept manifest has any more."""
+    """In the host: drops templates and their code where no kept manifest has a macro or a node of that text."""
     from dbt_common.clients.jinja import template_cache
 
     macros = {macro.macro_sql for manifest in manifests for macro in manifest.macros.values()}
