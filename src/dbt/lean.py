@@ -73,8 +73,9 @@ def look_for_with_before_grouping():
     def parse(sql):
         statements = tuple(FilterStack().run(sql))
         words = [token for statement in statements[:1] for token in statement.tokens if is_word(token)]
-        grouping_matters = any(map(is_with, words)) and not is_with(words[0])
-        return sqlparse.parse(sql) if grouping_matters else statements
+        # A keyword behind it, as `recursive`, may be grouped with what follows.
+        begins_with_it = is_with(words[0]) and not any(word.is_keyword for word in words[1:2]) if words else False
+        return statements if begins_with_it or not any(map(is_with, words)) else sqlparse.parse(sql)
 
     def is_word(token):
         return not token.is_whitespace and token.ttype not in sqlparse.tokens.Comment

@@ -9,6 +9,7 @@ const STATEMENTS = [
   'select 1',
   'with a as (select 1) select * from a',
   'WITH RECURSIVE a as (select 1) select * from a',
+  'with recursive , a',
   '\n-- of ours\nwith a as (select 1), b as (select 2) select * from a, b',
   '/* with */ select 1',
   'select * from (with a as (select 1) select * from a) as b',
