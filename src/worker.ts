@@ -5,7 +5,7 @@ import { Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { profileLocation } from './dbt/profile-location.ts'
 import { listTargets, readProfileTarget } from './dbt/profile.ts'
-import { openDbtHosts } from './dbt/launcher.ts'
+import type { DbtHosts } from './dbt/launcher.ts'
 import { listPipelines, loadPipeline } from './pipeline/load.ts'
 import type { Environment } from './platform/environment.ts'
 import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
@@ -38,11 +38,13 @@ export interface WorkerSettings {
   readonly searchAttributes: boolean
   /** Which folders of runs are kept. */
   readonly runLimits: RunLimits
+  /** Stay up when the worker has stopped. */
+  readonly dbtHosts: DbtHosts
 }
 
 /** Resolves once the worker polls. Fails with ServerUnreachable. */
 export async function startWorker(settings: WorkerSettings): Promise<RunningWorker> {
-  const { workspace, environment, server, searchAttributes } = settings
+  const { workspace, environment, server, searchAttributes, dbtHosts } = settings
   await clearAbandonedScratch(workspace.stateDir)
   const connection = await connectWorker(server)
   const workers = new Map<string, Promise<Worker>>()
@@ -78,7 +80,6 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     return taskQueue
   }
 
-  const dbtHosts = openDbtHosts()
   const activities = createActivities({
     workspace,
     python: INSTALLATION.python,
@@ -109,9 +110,6 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
   // Runs that were under way when the last worker died wait on these queues; nothing plans them again.
   for (const address of await configuredWarehouses(workspace)) await serveWarehouse(address)
 
-  const { python } = INSTALLATION
-  dbtHosts.prewarm({ python, executable: path.join(path.dirname(python), 'dbt') })
-
   const stopRemoving = keepRemovingOldRuns(workspace, settings.runLimits)
   const over = Promise.withResolvers<void>()
   return {
@@ -123,7 +121,6 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
       }
       await Promise.allSettled(runs)
       await stopRemoving()
-      await dbtHosts.stop()
       await connection.close()
       over.resolve()
     },

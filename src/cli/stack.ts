@@ -1,6 +1,7 @@
 // `millrace start`, `worker` and `demo`: the server, the worker and the schedules, up for as long as they are wanted.
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { openDbtHosts, type DbtHosts } from '../dbt/launcher.ts'
 import { failure } from '../pipeline/failure.ts'
 import type { PipelineDefinition } from '../pipeline/definition.ts'
 import { httpName, planHttp } from '../pipeline/http-source.ts'
@@ -45,8 +46,8 @@ export async function startCommand(cli: Cli): Promise<number> {
     )
     return 0
   }
-  return await withServer(cli, async (connected, devServer) => {
-    const worker = await openWorker(cli, connected, workerLog(cli))
+  return await withServer(cli, async ({ connected, devServer, dbtHosts }) => {
+    const worker = await openWorker(cli, connected, dbtHosts, workerLog(cli))
     try {
       const desired = await desiredSchedules(cli.workspace, cli.environment.taskQueue)
       const applied = await applySchedules(connected.client, desired, cli.environment.taskQueue)
@@ -76,18 +77,20 @@ export async function workerCommand(cli: Cli): Promise<number> {
   const server = await serverAddress(cli.workspace, cli.environment)
   const connected = await connectClient(server)
   try {
-    const worker = await openWorker(cli, connected)
-    try {
-      sayError(`worker serves ${cli.environment.taskQueue} on ${server.address}; Ctrl+C ends it`)
-      await Promise.race([untilAborted(abort), worker.ended])
-    } finally {
-      await worker.stop()
-    }
+    return await withWarmDbt(async (dbtHosts) => {
+      const worker = await openWorker(cli, connected, dbtHosts)
+      try {
+        sayError(`worker serves ${cli.environment.taskQueue} on ${server.address}; Ctrl+C ends it`)
+        await Promise.race([untilAborted(abort), worker.ended])
+      } finally {
+        await worker.stop()
+      }
+      return 0
+    })
   } finally {
     // Where the worker could not start, too: an open connection would keep this process up.
     await connected.connection.close()
   }
-  return 0
 }
 
 /** One run on a server and worker of this process, with the source that `--demo` starts. */
@@ -96,9 +99,9 @@ export async function demoRunCommand(cli: Cli, pipeline: string, request: RunReq
   const demo = await startDemoSource(cli, pipeline)
   try {
     await checkRequest(cli.workspace, pipeline, request)
-    return await withServer(demo.cli, async (connected) => {
+    return await withServer(demo.cli, async ({ connected, dbtHosts }) => {
       const { taskQueue } = demo.cli.environment
-      const worker = await openWorker(demo.cli, connected, workerLog(cli))
+      const worker = await openWorker(demo.cli, connected, dbtHosts, workerLog(cli))
       try {
         const { workflowId } = await startRun(connected, cli.workspace, taskQueue, pipeline, request)
         return await followToEnd(demo.cli, connected, workflowId, pipeline, outputMode(json), abort)
@@ -132,9 +135,9 @@ export async function serveCommand(given: Cli, pipeline: string, request: RunReq
         `${pipeline} has no schedules; add one to pipelines/${pipeline}.yml, or \`run\` it once`,
       )
     }
-    return await withServer(cli, async (connected, devServer) => {
+    return await withServer(cli, async ({ connected, devServer, dbtHosts }) => {
       const { client, server } = connected
-      const worker = await openWorker(cli, connected, workerLog(cli))
+      const worker = await openWorker(cli, connected, dbtHosts, workerLog(cli))
       try {
         const changes = await planChanges(client, schedules, cli.environment.taskQueue, [pipeline])
         await makeChanges(client, changes, cli.environment.taskQueue)
@@ -182,10 +185,11 @@ export async function demoCommand(
   // Another terminal may have its own demo on this server.
   const request = { target: 'dev', params: { date: SAMPLE_DATE }, wait: true }
   await checkRequest(cli.workspace, 'daily', request)
-  return await withServer(cli, async (connected, devServer) => {
+  return await withServer(cli, async ({ connected, devServer, dbtHosts }) => {
     const { taskQueue } = cli.environment
     // A server that somebody of this workspace owns comes with a worker.
-    const worker = devServer?.shared ? undefined : await openWorker(cli, connected, workerLog(cli))
+    if (devServer?.shared) await dbtHosts.stop()
+    const worker = devServer?.shared ? undefined : await openWorker(cli, connected, dbtHosts, workerLog(cli))
     try {
       const { workflowId } = await startRun(connected, cli.workspace, taskQueue, 'daily', request)
       const code = await followToEnd(cli, connected, workflowId, 'daily', outputMode(options.json), abort)
@@ -221,25 +225,44 @@ function demoHints(server: ServerAddress): string[] {
   return list === undefined ? [] : [` All runs     ${color.underline(list)}`]
 }
 
-/** Connects to the configured server, or to one of our own that ends with the work. */
-async function withServer<T>(
-  cli: Cli,
-  work: (connected: ConnectedClient, devServer: DevServer | undefined) => Promise<T>,
-): Promise<T> {
-  const { workspace, environment } = cli
-  const devServer = environment.temporalConfigured
-    ? undefined
-    : await ensureDevServer(workspace, INSTALLATION.temporalServer, (line) => say(color.yellow(line)))
-  try {
-    const server = devServer === undefined ? await serverAddress(workspace, environment) : ownServerAddress(devServer)
-    const connected = await connectClient(server)
+interface Stack {
+  readonly connected: ConnectedClient
+  /** Undefined where the server is a configured one. */
+  readonly devServer: DevServer | undefined
+  /** For a worker. */
+  readonly dbtHosts: DbtHosts
+}
+
+/** The configured server, or one of our own; that and the warm dbt process end with the work. */
+async function withServer<T>(cli: Cli, work: (stack: Stack) => Promise<T>): Promise<T> {
+  return await withWarmDbt(async (dbtHosts) => {
+    const { workspace, environment } = cli
+    const devServer = environment.temporalConfigured
+      ? undefined
+      : await ensureDevServer(workspace, INSTALLATION.temporalServer, (line) => say(color.yellow(line)))
     try {
-      return await work(connected, devServer)
+      const server = devServer === undefined ? await serverAddress(workspace, environment) : ownServerAddress(devServer)
+      const connected = await connectClient(server)
+      try {
+        return await work({ connected, devServer, dbtHosts })
+      } finally {
+        await connected.connection.close()
+      }
     } finally {
-      await connected.connection.close()
+      await devServer?.stop()
     }
+  })
+}
+
+/** It takes seconds to start: sooner than server and worker, whose first run asks for it. */
+async function withWarmDbt<T>(work: (dbtHosts: DbtHosts) => Promise<T>): Promise<T> {
+  const { python } = INSTALLATION
+  const dbtHosts = openDbtHosts()
+  dbtHosts.prewarm({ python, executable: path.join(path.dirname(python), 'dbt') })
+  try {
+    return await work(dbtHosts)
   } finally {
-    await devServer?.stop()
+    await dbtHosts.stop()
   }
 }
 
@@ -247,6 +270,7 @@ async function withServer<T>(
 async function openWorker(
   { workspace, environment }: Cli,
   connected: ConnectedClient,
+  dbtHosts: DbtHosts,
   logFile?: string,
 ): Promise<RunningWorker> {
   // Refused before the SDK's runtime is there: without a worker nothing would end that, and so this process.
@@ -255,7 +279,7 @@ async function openWorker(
   const { connection, server } = connected
   const { searchAttributes, notes } = await ensureNamespace(connection, server.namespace)
   for (const note of notes) sayError(color.yellow(note))
-  return await startWorker({ workspace, environment, server, searchAttributes, runLimits: limits })
+  return await startWorker({ workspace, environment, server, searchAttributes, runLimits: limits, dbtHosts })
 }
 
 function workerLog({ workspace }: Cli): string {

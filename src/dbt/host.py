@@ -1,6 +1,7 @@
 """Runs dbt commands in forks of this process, which has imported dbt and holds the manifests of earlier commands.
 
-Started by host.ts as `python host.py EXECUTABLE MODULE ...` (modules to import beforehand). Requests come as JSON lines
+Started by host.ts as `python host.py EXECUTABLE CLASSES MODULE ...`: the file that names classes which commands of earlier
+hosts had to make code for, and modules to import beforehand. Requests come as JSON lines
 on standard input, answers go as JSON lines to standard output; descriptor 3 is a pipe that only the worker holds open.
 
   {"id", "argv", "script", "cwd", "env", "unread", "stdout", "stderr", "exit"}
@@ -44,12 +45,13 @@ def load_sibling(name):
 
 
 class Host:
-    def __init__(self, answers):
+    def __init__(self, answers, classes_file):
         self.answers = answers
         self.watch = load_sibling("launch").watch
         self.warm = load_sibling("warm_manifest")
         self.code = load_sibling("warm_code")
         self.lean = load_sibling("lean")
+        self.classes = self.code.KnownClasses(classes_file)
         #: Kept manifests, the one used last at the end.
         self.kept = {}
         #: Of templates that commands compiled.
@@ -74,6 +76,7 @@ class Host:
         self.selector.register(0, selectors.EVENT_READ, self.read_requests)
         self.private = [wakeup_read, wakeup_write]
         self.pending = b""
+        gc.enable()
         freeze()
         while True:
             ready = self.selector.select(0 if self.chores else None)
@@ -90,6 +93,7 @@ class Host:
         self.chores.pop(0)
         if not self.chores:
             freeze()
+            self.classes.save()
 
     def read_requests(self):
         chunk = os.read(0, 1 << 20)
@@ -187,8 +191,11 @@ class Host:
         if kind == "manifest":
             self.keep(*told)
         else:
-            self.code.learn(told, self.codes)
-            self.chores.append(self.code.chores(told, self.manifests()))
+            classes, templates, codes = told
+            self.code.learn(codes, self.codes)
+            self.classes.add(classes)
+            self.chores.append(self.code.class_chores(classes))
+            self.chores.append(self.code.template_chores(templates, self.manifests()))
 
     def keep(self, key, fingerprint, manifest):
         replaced = self.kept.pop(key, None)
@@ -357,7 +364,7 @@ def resident_bytes():
 
 
 def main():
-    executable, *modules = sys.argv[1:]
+    executable, classes_file, *modules = sys.argv[1:]
     # What dbt prints while it is imported must not stand between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -368,7 +375,9 @@ def main():
     sys.path[0] = os.path.dirname(executable)
     # dbt reads a `.env` from here upwards when it is imported; each command reads its own.
     os.chdir("/")
-    host = Host(answers)
+    # What is imported stays: nothing to look for.
+    gc.disable()
+    host = Host(answers, classes_file)
     try:
         version = host.warm.require_dbt()
     except Exception as error:
@@ -376,6 +385,9 @@ def main():
         return
     host.code.import_modules(modules)
     host.code.keep_code_of_templates(host.codes)
+    # Before the first command, which would have to make it as well.
+    for make in host.code.class_chores(host.classes.names):
+        make()
     paths = [executable, *(path for path in sys.path if os.path.isdir(path))]
     host.answer(ready={"dbt": version, "paths": paths})
     host.serve()

@@ -1,4 +1,5 @@
 // The warm dbt process: one per dbt environment, which runs each command in a fork of its own (host.py).
+import { createHash } from 'node:crypto'
 import { open, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -7,6 +8,7 @@ import { z } from 'zod'
 import { firstAbort } from '../platform/abort.ts'
 import { childEnvironment } from '../platform/environment.ts'
 import { isWorking, signalGroup, startCompanion, type Companion, type GroupExit } from '../platform/subprocess.ts'
+import { INSTALLATION } from '../platform/workspace.ts'
 import { UNREAD_EVENTS } from './events.ts'
 import { announceProcess, eventsFile, stderrFile, type Launch } from './launch.ts'
 
@@ -33,7 +35,7 @@ export interface Host {
   isUsable(): Promise<boolean>
   /** `refused` when it could not, and why: nothing was done. */
   begin(launch: Launch): Promise<WarmCommand | { readonly refused: string }>
-  /** Takes no more commands and ends behind the last one. */
+  /** Takes no more commands and ends behind the last one; at once where it was not ready for any. */
   retire(): void
   readonly pid: number
   readonly ended: Promise<void>
@@ -87,12 +89,14 @@ export async function startHost(
   let paths: readonly string[] = []
   let commands = 0
   let retired = false
+  let isReady = false
   let idle: NodeJS.Timeout | undefined
 
   const retire = () => {
     retired = true
     clearTimeout(idle)
-    if (asked.size === 0) companion.close()
+    if (!isReady) end(companion)
+    else if (asked.size === 0) companion.close()
   }
   const rest = () => {
     clearTimeout(idle)
@@ -103,6 +107,7 @@ export async function startHost(
     if ('ready' in answer) {
       paths = answer.ready.paths
       stamp = stampOf(paths)
+      isReady = true
       fit.resolve({ dbt: answer.ready.dbt })
     } else if ('unfit' in answer) {
       fit.resolve(answer)
@@ -121,7 +126,7 @@ export async function startHost(
   const companion = await startCompanion(
     {
       file: python,
-      args: [HOST_SCRIPT, executable, ...MODULES],
+      args: [HOST_SCRIPT, executable, classesFile(executable), ...MODULES],
       cwd: '/',
       // Libraries that start threads for arithmetic would keep it from forking.
       env: { PYTHONUNBUFFERED: '1', OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1' },
@@ -201,6 +206,12 @@ export async function startHost(
       }
     },
   }
+}
+
+/** Kept from host to host: what commands of this dbt needed (warm_code.py). */
+function classesFile(executable: string): string {
+  const digest = createHash('sha256').update(executable).digest('hex').slice(0, 16)
+  return path.join(INSTALLATION.cacheDir, 'dbt-classes', `${digest}.json`)
 }
 
 /** Its commands live on: they are told by their processes then. */

@@ -20,6 +20,8 @@ type Dbt = Pick<Launch, 'python' | 'executable'>
 
 export function openDbtHosts(limits: HostLimits = HOST_LIMITS): DbtHosts {
   const hosts = new Map<string, Promise<Host | undefined>>()
+  /** All of them, also those that are not ready, or that others have taken the place of. */
+  const alive = new Set<Host>()
   /** When a dbt was found unfit: it may be another one by now, but is not asked each time. */
   const unfitSince = new Map<string, number>()
   let stopped = false
@@ -27,11 +29,15 @@ export function openDbtHosts(limits: HostLimits = HOST_LIMITS): DbtHosts {
   const start = async (dbt: Dbt): Promise<Host | undefined> => {
     if (!(await isDbtScript(dbt.executable))) return undefined
     const host = await startHost(dbt, limits).catch(() => undefined)
+    if (host !== undefined) {
+      alive.add(host)
+      void host.ended.then(() => alive.delete(host))
+      if (stopped) host.retire()
+    }
     if (host === undefined || 'unfit' in (await host.fit)) {
       unfitSince.set(dbt.executable, Date.now())
       return undefined
     }
-    if (stopped) host.retire()
     return host
   }
   const find = async (dbt: Dbt): Promise<Host | undefined> => {
@@ -51,7 +57,8 @@ export function openDbtHosts(limits: HostLimits = HOST_LIMITS): DbtHosts {
     prewarm: (dbt) => void find(dbt),
     async stop() {
       stopped = true
-      for (const host of await Promise.all(hosts.values())) host?.retire()
+      for (const host of alive) host.retire()
+      await Promise.all(hosts.values())
     },
   }
 }

@@ -6,7 +6,9 @@ commands, or keeps it. Nothing of a project is run for that: classes are compile
 """
 import importlib
 import inspect
+import json
 import marshal
+import os
 import sys
 
 
@@ -58,7 +60,8 @@ class Made:
         self.known_templates = set(self.templates)
         self.codes = codes
         self.known_codes = set(codes)
-        self.classes = set()
+        #: In the order in which they were needed.
+        self.classes = {}
         build_json_schema = dataclass_schema.build_json_schema
         add_pack_method = CodeBuilder.add_pack_method
         add_unpack_method = CodeBuilder.add_unpack_method
@@ -68,11 +71,13 @@ class Made:
             return build_json_schema(cls, *args, **options)
 
         def noted_pack(builder):
-            self.note("to_dict", builder.cls)
+            name = builder.get_pack_method_name(format_name=builder.format_name, encoder=builder.encoder)
+            self.note(name, builder.cls)
             return add_pack_method(builder)
 
         def noted_unpack(builder):
-            self.note("from_dict", builder.cls)
+            name = builder.get_unpack_method_name(format_name=builder.format_name, decoder=builder.decoder)
+            self.note(name, builder.cls)
             return add_unpack_method(builder)
 
         dataclass_schema.build_json_schema = noted_schema
@@ -81,7 +86,7 @@ class Made:
 
     def note(self, kind, cls):
         if "<locals>" not in cls.__qualname__:
-            self.classes.add((kind, cls.__module__, cls.__qualname__))
+            self.classes[kind, cls.__module__, cls.__qualname__] = True
 
     def told(self):
         """None where there was nothing to make."""
@@ -89,39 +94,83 @@ class Made:
         codes = {key: code for key, code in self.codes.items() if key not in self.known_codes}
         if not (self.classes or templates or codes):
             return None
-        return sorted(self.classes), sorted(templates), marshal.dumps(codes)
+        return list(self.classes), sorted(templates), marshal.dumps(codes)
 
 
-def learn(told, codes):
+class KnownClasses:
+    """In the host: names of the classes that commands had to make code for, in a file for the hosts to come. Only names: the
+    code is made anew, of what is installed then.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.names = []
+        self.is_saved = True
+        try:
+            with open(file) as text:
+                self.names = [(str(kind), str(module), str(name)) for kind, module, name in json.load(text)]
+        except (OSError, ValueError, TypeError):
+            # The first commands tell them.
+            pass
+
+    def add(self, classes):
+        new = [each for each in classes if each not in set(self.names)]
+        self.names += new
+        self.is_saved = self.is_saved and not new
+
+    def save(self):
+        if self.is_saved:
+            return
+        self.is_saved = True
+        self.names = [(kind, module, name) for kind, module, name in self.names if find_class(module, name)]
+        try:
+            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            written = f"{self.file}.{os.getpid()}"
+            with open(written, "w") as text:
+                json.dump(self.names, text)
+            os.replace(written, self.file)
+        except OSError:
+            # An installation that cannot be written to: the next host is told by its commands.
+            pass
+
+
+def learn(marshalled, codes):
     """In the host: keeps the code of the templates that a command had to compile."""
-    _, _, marshalled = told
     codes.update(marshal.loads(marshalled))
 
 
-def chores(told, manifests):
-    """In the host: small pieces of work, one at a time, that make all else that a command had to make."""
-    classes, templates, _ = told
-    for kind, module, name in classes:
+def class_chores(classes):
+    """In the host: small pieces of work, one at a time, that make what a command had to make of classes."""
+    for kind, module, name in list(classes):
         yield lambda: make_class_code(kind, module, name)
+
+
+def template_chores(templates, manifests):
+    """The same of templates."""
     macros = {macro.macro_sql: macro for manifest in manifests for macro in manifest.macros.values()}
     for text in templates:
         if text in macros:
             yield lambda: make_template(macros[text])
 
 
-def make_class_code(kind, module, name):
-    cls = sys.modules.get(module)
+def find_class(module, name):
+    found = sys.modules.get(module)
     for part in name.split("."):
-        cls = getattr(cls, part, None)
+        found = getattr(found, part, None)
+    return found if inspect.isclass(found) else None
+
+
+def make_class_code(kind, module, name):
+    cls = find_class(module, name)
     if cls is None:
         return
     try:
         if kind == "schema":
             cls.json_schema()
-        elif kind == "from_dict":
-            cls.from_dict({})
+        elif "_from_" in kind:
+            getattr(cls, kind)({})
         else:
-            object.__new__(cls).to_dict()
+            getattr(object.__new__(cls), kind)()
     except Exception:
         # The code is made before it finds that there is nothing to work on.
         pass
