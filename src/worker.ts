@@ -7,6 +7,7 @@ import { profileLocation } from './dbt/profile-location.ts'
 import { listTargets, readProfileTarget } from './dbt/profile.ts'
 import type { DbtHosts } from './dbt/launcher.ts'
 import { listPipelines, loadPipeline } from './pipeline/load.ts'
+import { keepEngineReady } from './platform/duckdb.ts'
 import type { Environment } from './platform/environment.ts'
 import { removeOldRuns, type RunLimits } from './platform/run-folders.ts'
 import { clearAbandonedScratch } from './platform/scratch.ts'
@@ -110,6 +111,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
   // Runs that were under way when the last worker died wait on these queues; nothing plans them again.
   for (const address of await configuredWarehouses(workspace)) await serveWarehouse(address)
 
+  const stopKeeping = keepEngineReady()
   const stopRemoving = keepRemovingOldRuns(workspace, settings.runLimits)
   const over = Promise.withResolvers<void>()
   return {
@@ -121,6 +123,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
       }
       await Promise.allSettled(runs)
       await stopRemoving()
+      await stopKeeping()
       await connection.close()
       over.resolve()
     },

@@ -54,6 +54,8 @@ class Host:
         self.classes = self.code.KnownClasses(classes_file)
         #: Kept manifests, the one used last at the end.
         self.kept = {}
+        #: What manifest.json says of their macros.
+        self.macros = {}
         #: Of templates that commands compiled.
         self.codes = {}
         #: What is to be made when there is nothing else to do.
@@ -200,13 +202,21 @@ class Host:
     def keep(self, key, fingerprint, manifest):
         replaced = self.kept.pop(key, None)
         self.kept[key] = (fingerprint, manifest)
+        self.macros.pop(key, None)
         while len(self.kept) > KEPT_MANIFESTS:
-            replaced = self.kept.pop(next(iter(self.kept)))
+            oldest = next(iter(self.kept))
+            replaced = self.kept.pop(oldest)
+            self.macros.pop(oldest, None)
         if replaced is not None:
             self.code.forget_templates(self.manifests(), self.codes)
             # What is frozen is never looked at again: it would stay for ever.
             gc.unfreeze()
         freeze()
+        self.chores.append(iter([lambda: self.make_macros_text(key)]))
+
+    def make_macros_text(self, key):
+        if key in self.kept:
+            self.macros[key] = self.warm.macros_text(self.kept[key][1])
 
     def manifests(self):
         return [manifest for _, manifest in self.kept.values()]
@@ -266,7 +276,7 @@ def run_command(request, go, home, host):
     time.tzset()
     sys.argv = request["argv"]
     host.lean.install(request["unread"])
-    host.warm.install(host.kept, lambda kept: tell(home, "manifest", kept))
+    host.warm.install(host.kept, host.macros, lambda kept: tell(home, "manifest", kept))
     made = host.code.Made(host.codes)
     code = exit_code(lambda: run_program(request["script"]))
     if made.told() is not None:

@@ -16,7 +16,8 @@ def install(unread_events):
     write_json_at_once()
     look_up_macros_on_demand()
     make_column_types_once()
-    look_for_with_before_grouping()
+    look_for_with_before_parsing()
+    tell_arguments_once()
     build_events_on_demand(unread)
     leave_out_events(unread)
 
@@ -59,28 +60,62 @@ def make_column_types_once():
     agate_helper.build_type_tester = build_type_tester
 
 
-def look_for_with_before_grouping():
-    """In a statement that CTEs are put before. dbt has sqlparse group all of it, which takes long, and looks
-    for a `with` outside of parentheses: there is nothing to group where the statement begins with it, or has none at all.
+def look_for_with_before_parsing():
+    """In a statement that CTEs are put before. dbt has sqlparse take all of it apart, which takes long, and looks for a
+    `with` outside of parentheses: there is nothing to take apart where the statement begins with it, or has none at all.
     """
     import dbt.compilation as compilation
     import sqlparse
-    from sqlparse.engine import FilterStack
-
-    def is_with(token):
-        return token.is_keyword and token.normalized == "WITH"
+    from sqlparse import lexer, tokens
+    from sqlparse.sql import Statement, Token
 
     def parse(sql):
-        statements = tuple(FilterStack().run(sql))
-        words = [token for statement in statements[:1] for token in statement.tokens if is_word(token)]
-        # A keyword behind it, as `recursive`, may be grouped with what follows.
-        begins_with_it = is_with(words[0]) and not any(word.is_keyword for word in words[1:2]) if words else False
-        return statements if begins_with_it or not any(map(is_with, words)) else sqlparse.parse(sql)
+        # What stands behind a semicolon is another statement.
+        if ";" in sql or not sql.strip():
+            return sqlparse.parse(sql)
+        head = with_and_before(sql) if "WITH" in sql.upper() else []
+        if head is None:
+            return sqlparse.parse(sql)
+        rest = sql[sum(len(token.value) for token in head) :]
+        text = rest.lstrip()
+        space = rest[: len(rest) - len(text)]
+        parts = [*head, Token(tokens.Whitespace, space), Token(tokens.Other, text)]
+        return (Statement([token for token in parts if token.value]),)
 
-    def is_word(token):
-        return not token.is_whitespace and token.ttype not in sqlparse.tokens.Comment
+    def with_and_before(sql):
+        """None where the first word is no `with`, or a keyword follows: as `recursive`, it may belong to it."""
+        head = []
+        for token in (Token(*each) for each in lexer.tokenize(sql)):
+            if token.is_whitespace or token.ttype in tokens.Comment:
+                if not is_with(head[-1:]):
+                    head.append(token)
+            elif is_with(head[-1:]):
+                return None if token.is_keyword else head
+            elif is_with([token]):
+                head.append(token)
+            else:
+                return None
+        return head if is_with(head[-1:]) else None
 
-    compilation.sqlparse = types.SimpleNamespace(parse=parse, sql=sqlparse.sql, tokens=sqlparse.tokens)
+    def is_with(last):
+        return bool(last) and last[0].is_keyword and last[0].normalized == "WITH"
+
+    compilation.sqlparse = types.SimpleNamespace(parse=parse, sql=sqlparse.sql, tokens=tokens)
+
+
+def tell_arguments_once():
+    """What every node's context has as `invocation_args_dict`."""
+    import dbt.context.providers as providers
+
+    make = providers.args_to_dict
+    made = {}
+
+    def args_to_dict(args):
+        if id(args) not in made:
+            made[id(args)] = args, make(args)
+        return dict(made[id(args)][1])
+
+    providers.args_to_dict = args_to_dict
 
 
 def build_events_on_demand(unread):

@@ -9,6 +9,7 @@ import inspect
 import json
 import marshal
 import os
+import pkgutil
 import sys
 
 
@@ -25,6 +26,16 @@ def import_modules(modules):
         duckdb.default_connection().close()
     # Python's list of which module is in which file, of which an adapter asks when it is set up.
     inspect.getmodule(inspect.currentframe())
+    look_for_plugins_once()
+
+
+def look_for_plugins_once():
+    """In the host: dbt looks through all folders of modules, which are those that the host began with, in each command."""
+    from dbt.plugins.manager import PluginManager
+
+    prefix = PluginManager.PLUGIN_MODULE_PREFIX
+    names = [name for _, name, _ in pkgutil.iter_modules() if name.startswith(prefix)]
+    PluginManager.get_prefixed_modules = lambda: {name: importlib.import_module(name) for name in names}
 
 
 def keep_code_of_templates(codes):

@@ -4,8 +4,10 @@ In a command's own process (a fork of host.py) dbt loads profile, project and pa
 kept manifest takes the parse's place when the fingerprint is the same to the byte, and is parsed and sent home otherwise.
 """
 import hashlib
+import json
 import os
 import pprint
+import uuid
 
 #: Of a seed. dbt goes by the path of larger ones, too.
 HASHED_UP_TO_BYTES = 1 << 20
@@ -33,8 +35,10 @@ def require_dbt():
     return __version__
 
 
-def install(kept, send):
-    """In a command's process. `kept` maps keys to (fingerprint, manifest); `send` is called with such a pair of a new one."""
+def install(kept, macros, send):
+    """In a command's process. `kept` maps keys to (fingerprint, manifest), `macros` to macros_text of it, where that was made;
+    `send` is called with (key, fingerprint, manifest) of a new one.
+    """
     from dbt.parser.manifest import ManifestLoader
 
     parse = ManifestLoader.get_full_manifest.__func__
@@ -47,6 +51,8 @@ def install(kept, send):
         found = kept.get(key)
         if found is not None and found[0] == before:
             write_manifest_once()
+            if key in macros:
+                write_macros_from(macros[key], found[1])
             return take(found[1], config)
         manifest = parse(cls, config, **options)
         if is_lasting(manifest, config) and fingerprint(config) == before:
@@ -101,6 +107,42 @@ def write_manifest_once():
 
     if get_flags().WHICH in WRITES_AT_ITS_END:
         manifest_module.write_manifest = lambda *_: None
+
+
+#: How dbt writes its artifacts (Writable.write of dbt-core 1.12).
+AS_ARTIFACT = {"omit_none": False, "context": {"artifact": True}}
+
+
+def macros_text(manifest):
+    """In the host: what manifest.json says of its macros. It is most of that file, and no command changes it."""
+    return to_json({name: macro.to_resource().to_dict(**AS_ARTIFACT) for name, macro in manifest.macros.items()})
+
+
+def write_macros_from(text, manifest):
+    """Where that manifest is written, its macros' text need not be made again."""
+    import dbt_common.clients.system as system
+    from dbt.contracts.graph.manifest import WritableManifest
+
+    write_whole = WritableManifest.write
+
+    def write(self, path):
+        if getattr(self.macros, "node_mapping", None) is not manifest.macros:
+            write_whole(self, path)
+            return
+        self.macros = {}
+        place = uuid.uuid4().hex
+        written = to_json({**self.to_dict(**AS_ARTIFACT), "macros": place})
+        system.make_directory(os.path.dirname(path))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(written.replace(f'"{place}"', text, 1))
+
+    WritableManifest.write = write
+
+
+def to_json(value):
+    from dbt_common.utils.encoding import JSONEncoder
+
+    return json.dumps(value, cls=JSONEncoder)
 
 
 def fingerprint(config):

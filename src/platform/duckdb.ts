@@ -23,15 +23,58 @@ export interface EngineOptions {
 
 const PUTS_IN_ORDER = /^(?:ROLLBACK|DETACH|RESET)/
 
-export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<Engine> {
+/** One that nobody has used: making it takes longer than most of what is done with one. */
+let ready: Promise<Made> | undefined
+let keepsReady = false
+
+interface Made {
+  readonly instance: DuckDBInstance
+  readonly connection: DuckDBConnection
+}
+
+/** From now on the next engine is made while the one before is in use; until the returned function is called. */
+export function keepEngineReady(): () => Promise<void> {
+  keepsReady = true
+  makeReady()
+  return async () => {
+    keepsReady = false
+    const left = ready
+    ready = undefined
+    await left?.then(close, () => undefined)
+  }
+}
+
+function makeReady(): void {
+  const next = keepsReady ? makeEngine() : undefined
+  ready = next
+  // Whoever needs one makes it, and hears why it cannot be made.
+  next?.catch(() => {
+    if (ready === next) ready = undefined
+  })
+}
+
+async function makeEngine(): Promise<Made> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    temp_directory: scratchDir,
     memory_limit: readEnvironment().memoryLimit,
   })
-  const connection: DuckDBConnection = await instance.connect()
+  const connection = await instance.connect()
   await connection.run("set timezone = 'UTC'")
+  return { instance, connection }
+}
+
+function close({ instance, connection }: Made): void {
+  connection.closeSync()
+  instance.closeSync()
+}
+
+export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<Engine> {
+  const taken = ready
+  makeReady()
+  const made = await (taken ?? makeEngine())
+  const { connection } = made
+  await connection.run(`SET temp_directory = ${quoteText(scratchDir)}`)
   return {
     async run(sql, values = []) {
       if (!PUTS_IN_ORDER.test(sql)) abort?.throwIfAborted()
@@ -49,10 +92,7 @@ export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<
       for await (const rows of result.yieldRowObjectJs()) yield* rows
     },
     interrupt: () => connection.interrupt(),
-    close() {
-      connection.closeSync()
-      instance.closeSync()
-    },
+    close: () => close(made),
   }
 }
 
