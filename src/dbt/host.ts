@@ -46,10 +46,12 @@ const HOST_SCRIPT = fileURLToPath(new URL('host.py', import.meta.url))
 /** What a command would import first, as far as it is installed. */
 const MODULES = [
   'dbt.adapters.duckdb',
+  'dbt.adapters.duckdb.environments.local',
   'dbt.adapters.postgres',
   'dbt.adapters.bigquery',
   'dbt.task.build',
   'dbt.task.retry',
+  'multiprocessing.dummy',
   'sqlparse',
 ]
 

@@ -1,4 +1,5 @@
 """Takes from a command's own process (a fork of host.py) what nobody sees of it."""
+import collections.abc
 import functools
 import gc
 import json
@@ -14,7 +15,9 @@ def install(unread_events):
     gc.set_threshold(COLLECT_EVERY, 50, 50)
     unread = frozenset(unread_events)
     write_json_at_once()
+    leave_out_files()
     look_up_macros_on_demand()
+    look_up_names_at_once()
     make_column_types_once()
     look_for_with_before_parsing()
     tell_arguments_once()
@@ -39,6 +42,16 @@ def write_json_at_once():
     system.write_json = write_json
 
 
+def leave_out_files():
+    """Of which nothing is kept (artifacts.ts): the graph, its summary, and the semantic manifest in both its forms."""
+    import dbt.parser.manifest as manifest_module
+    from dbt.compilation import Compiler, Linker
+
+    Compiler.write_graph_file = lambda *_: None
+    Linker.get_graph_summary = lambda *_: {}
+    manifest_module.write_semantic_manifest = lambda **_: None
+
+
 def look_up_macros_on_demand():
     """For arguments of tests, too: dbt's other templates do, these copy all macros that there are for each argument."""
     from dbt_common.clients.jinja import MacroFuzzTemplate, NativeSandboxTemplate
@@ -46,6 +59,20 @@ def look_up_macros_on_demand():
     on_demand = vars(MacroFuzzTemplate).get("new_context")
     if on_demand is not None:
         NativeSandboxTemplate.new_context = on_demand
+
+
+def look_up_names_at_once():
+    """As templates do for every word: the same question without a generator, and of a type rather than its alias."""
+    import dbt.context.macros as macros
+
+    def contains(self, key):
+        for mapping in self.maps:
+            if key in mapping:
+                return True
+        return False
+
+    collections.ChainMap.__contains__ = contains
+    macros.MutableMapping = collections.abc.MutableMapping
 
 
 def make_column_types_once():
