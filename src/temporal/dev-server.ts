@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, openSync } from 'node:fs'
 import { link, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Connection } from '@temporalio/client'
@@ -118,7 +118,7 @@ async function findOrStart(workspace: Workspace, executable: string, say: (line:
   const logFile = path.join(workspace.stateDir, 'temporal.log')
   const child = start(executable, port, workspace, logFile)
   const address = `${LOOPBACK}:${port}`
-  await waitUntilReady(child, address, logFile)
+  await waitUntilReady(child, port, logFile)
   if (child.pid === undefined) throw failure('ServerUnreachable', `${executable} could not be started`)
   return await own(workspace, { pid: child.pid, address, uiUrl: `http://${LOOPBACK}:${port + UI_PORT_OFFSET}` })
 }
@@ -187,18 +187,27 @@ function watch(pid: number, stopping: () => boolean): Promise<never> {
   return promise
 }
 
-async function waitUntilReady(child: ChildProcess, address: string, logFile: string): Promise<void> {
+async function waitUntilReady(child: ChildProcess, port: number, logFile: string): Promise<void> {
+  const address = `${LOOPBACK}:${port}`
   const deadline = Date.now() + READY_WITHIN_MS
   const ended = { code: undefined as number | null | undefined }
   child.once('exit', (code) => (ended.code = code))
   child.once('error', () => (ended.code = null))
   while (Date.now() < deadline) {
     if (ended.code !== undefined) break
-    if (await answers(address)) return
-    await pause(100)
+    // Asked before it listens, a connection of gRPC's waits for a second before it tries again.
+    if ((await listens(port)) && (await answers(address))) return
+    await pause(25)
   }
   child.kill('SIGKILL')
   throw failure('ServerUnreachable', `the Temporal server did not come up at ${address}; its log says why: ${logFile}`)
+}
+
+function listens(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const probe = connect({ port, host: LOOPBACK })
+  probe.once('error', () => resolve(false)).once('connect', () => resolve(true))
+  return promise.finally(() => probe.destroy())
 }
 
 async function answers(address: string): Promise<boolean> {
