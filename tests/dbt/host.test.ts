@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { startHost } from '../../src/dbt/host.ts'
 import type { Launch } from '../../src/dbt/launch.ts'
 import { chooseLauncher, openDbtHosts, type DbtHosts } from '../../src/dbt/launcher.ts'
 import { announceAttempt } from '../../src/dbt/resume.ts'
@@ -106,6 +107,52 @@ test('what a command had to compile is there for the next one, until a file is e
   expect(await found(text)).toBe(1)
   await writeFile(file, text)
 }, 240_000)
+
+/** Whether a command, before it has done anything, finds a class's code: every `dbt run` writes models into its manifest. */
+const FIND_CLASS = `
+import sys
+from dbt.contracts.graph.nodes import ModelNode
+from mashumaro.core.meta.code.builder import CodeBuilder
+def refuse(*_): raise LookupError('would be made')
+CodeBuilder.add_pack_method = refuse
+try:
+    object.__new__(ModelNode).to_dict()
+except LookupError:
+    sys.exit(1)
+except AttributeError:
+    sys.exit(0)
+`
+
+test('a new host makes, before its first command, the code of classes that commands of an earlier one needed', async () => {
+  const script = path.join(root, 'find_class.py')
+  await writeFile(script, FIND_CLASS)
+  const foundBy = async (own: DbtHosts) => {
+    const launch = { ...(await launchOf([])), script, args: [] }
+    return (await (await chooseLauncher('warm', own)(launch, NEVER)).ended).exitCode === 0
+  }
+  expect((await warm('run')).exit.exitCode).toBe(0)
+  await expect.poll(() => foundBy(hosts), { timeout: 60_000 }).toBe(true)
+
+  // The names are kept when the host has nothing else to do.
+  const byAnother = async () => {
+    const own = openDbtHosts()
+    try {
+      return await foundBy(own)
+    } finally {
+      await own.stop()
+    }
+  }
+  await expect.poll(byAnother, { timeout: 60_000 }).toBe(true)
+}, 240_000)
+
+test('a host that is retired before it is ready ends at once and is fit for nothing', async () => {
+  const host = await startHost(DBT)
+
+  host.retire()
+
+  await host.ended
+  expect(await host.fit).toHaveProperty('unfit')
+}, 60_000)
 
 test("exit codes are the command line's", async () => {
   expect((await warm('run', '--no-such-option')).exit).toEqual({ exitCode: 2, signal: undefined })

@@ -109,18 +109,24 @@ async function makeProject(): Promise<Project> {
   return { folder, env: { DBT_SEND_ANONYMOUS_USAGE_STATS: 'false' } }
 }
 
-/** What a command knew of each node, with the SQL it compiled. */
+/** What a command knew of each node, with the SQL it compiled, and of macros. */
 async function nodesIn(outputDir: string) {
   const text = await readFile(path.join(outputDir, 'manifest.json'), 'utf8')
-  const { nodes, parent_map: parents } = JSON.parse(text) as {
+  const {
+    nodes,
+    parent_map: parents,
+    macros,
+  } = JSON.parse(text) as {
     nodes: Record<string, Record<string, unknown>>
     parent_map: unknown
+    macros: Record<string, Record<string, unknown>>
   }
   const told = Object.entries(nodes).map(([id, node]) => {
     const { database, schema, alias, description, tags, raw_code: raw, compiled_code: sql, config } = node
     return [id, { database, schema, alias, description, tags, raw, sql, config }] as const
   })
-  return { parents, nodes: Object.fromEntries(told) }
+  const timeless = Object.entries(macros).map(([id, { created_at: _when, ...macro }]) => [id, macro] as const)
+  return { parents, nodes: Object.fromEntries(told), macros: Object.fromEntries(timeless) }
 }
 
 test(
