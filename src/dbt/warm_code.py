@@ -119,13 +119,14 @@ class KnownClasses:
         self.is_saved = True
         try:
             with open(file) as text:
-                self.names = [(str(kind), str(module), str(name)) for kind, module, name in json.load(text)]
+                self.names = [tuple(each) for each in json.load(text) if is_code(*each)]
         except (OSError, ValueError, TypeError):
             # The first commands tell them.
             pass
 
     def add(self, classes):
-        new = [each for each in classes if each not in set(self.names)]
+        known = set(self.names)
+        new = [each for each in classes if each not in known]
         self.names += new
         self.is_saved = self.is_saved and not new
 
@@ -162,6 +163,12 @@ def template_chores(templates, manifests):
     for text in templates:
         if text in macros:
             yield lambda: make_template(macros[text])
+
+
+def is_code(kind, module, name):
+    """Of what is made for a class: its JSON schema, or a method that mashumaro writes."""
+    is_text = all(isinstance(each, str) for each in (kind, module, name))
+    return is_text and (kind == "schema" or kind.startswith("__mashumaro_"))
 
 
 def find_class(module, name):

@@ -24,6 +24,7 @@ def require_dbt():
 
     # What lean.py and warm_code.py change is there, too.
     import dbt.task.retry  # noqa: F401
+    from dbt.context.providers import args_to_dict  # noqa: F401
     import dbt_common.clients.agate_helper  # noqa: F401
     import dbt_common.clients.jinja  # noqa: F401
     import dbt_common.events.base_types  # noqa: F401
@@ -51,7 +52,7 @@ def install(kept, macros, send):
         found = kept.get(key)
         if found is not None and found[0] == before:
             write_manifest_once()
-            if key in macros:
+            if macros.get(key) is not None:
                 write_macros_from(macros[key], found[1])
             return take(found[1], config)
         manifest = parse(cls, config, **options)
@@ -114,7 +115,13 @@ AS_ARTIFACT = {"omit_none": False, "context": {"artifact": True}}
 
 
 def macros_text(manifest):
-    """In the host: what manifest.json says of its macros. It is most of that file, and no command changes it."""
+    """In the host: what manifest.json says of its macros. It is most of that file, and no command changes it. None for a dbt
+    that writes them otherwise.
+    """
+    import dbt.contracts.graph.manifest as manifest_module
+
+    if not hasattr(manifest_module, "ResourceMapping"):
+        return None
     return to_json({name: macro.to_resource().to_dict(**AS_ARTIFACT) for name, macro in manifest.macros.items()})
 
 
@@ -126,7 +133,7 @@ def write_macros_from(text, manifest):
     write_whole = WritableManifest.write
 
     def write(self, path):
-        if getattr(self.macros, "node_mapping", None) is not manifest.macros:
+        if self.macros.node_mapping is not manifest.macros:
             write_whole(self, path)
             return
         self.macros = {}
