@@ -103,7 +103,7 @@ const hands: number[] = []
 const demos: number[] = []
 const runs: Awaited<ReturnType<typeof run>>[] = []
 for (let number = 1; number <= repeats; number++) {
-  shorten(root)
+  for (const folder of [root, demoRoot]) shorten(folder)
   hands.push(await byHand(root))
   runs.push(await run(number))
   demos.push(await demo(demoRoot))

@@ -36,7 +36,7 @@ test('engines that are made ahead are in UTC, spill into the folder of whoever t
   }
 })
 
-test('nothing is made ahead any more once that was ended, and engines are to be had as before', async () => {
+test('engines are to be had as before once none is made ahead any more', async () => {
   const stop = keepEngineReady()
   await stop()
 
