@@ -31,6 +31,8 @@ import traceback
 LIFELINE = 3
 #: Manifests that are kept at a time: of that many projects, targets and vars.
 KEPT_MANIFESTS = 4
+#: Without a request, until what only a parse needs is made.
+IDLE_S = 5
 #: Stands before each thing that a child tells.
 LENGTH = struct.Struct("<Q")
 
@@ -54,12 +56,14 @@ class Host:
         self.classes = self.code.KnownClasses(classes_file)
         #: Kept manifests, the one used last at the end.
         self.kept = {}
-        #: What manifest.json says of their macros.
-        self.macros = {}
+        #: What manifest.json says of their resources.
+        self.texts = {}
         #: Of templates that commands compiled.
         self.codes = {}
         #: What is to be made when there is nothing else to do.
         self.chores = []
+        #: And what is to be made when there has been nothing else for a while.
+        self.later = []
         #: By process number: what was asked for, and what is left to do when it is over.
         self.running = {}
         self.selector = selectors.DefaultSelector()
@@ -81,11 +85,14 @@ class Host:
         gc.enable()
         freeze()
         while True:
-            ready = self.selector.select(0 if self.chores else None)
+            ready = self.selector.select(0 if self.chores else IDLE_S if self.later else None)
             for key, _ in ready:
                 key.data()
-            if not ready:
-                self.do_chore()
+            if ready:
+                continue
+            if not self.chores:
+                self.chores, self.later = self.later, []
+            self.do_chore()
 
     def do_chore(self):
         chore = next(self.chores[0], None)
@@ -202,21 +209,21 @@ class Host:
     def keep(self, key, fingerprint, manifest):
         replaced = self.kept.pop(key, None)
         self.kept[key] = (fingerprint, manifest)
-        self.macros.pop(key, None)
+        self.texts.pop(key, None)
         while len(self.kept) > KEPT_MANIFESTS:
             oldest = next(iter(self.kept))
             replaced = self.kept.pop(oldest)
-            self.macros.pop(oldest, None)
+            self.texts.pop(oldest, None)
         if replaced is not None:
             self.code.forget_templates(self.manifests(), self.codes)
             # What is frozen is never looked at again: it would stay for ever.
             gc.unfreeze()
         freeze()
-        self.chores.append(iter([lambda: self.make_macros_text(key)]))
+        self.chores.append(iter([lambda: self.make_texts(key)]))
 
-    def make_macros_text(self, key):
+    def make_texts(self, key):
         if key in self.kept:
-            self.macros[key] = self.warm.macros_text(self.kept[key][1])
+            self.texts[key] = self.warm.texts_of(self.kept[key][1])
 
     def manifests(self):
         return [manifest for _, manifest in self.kept.values()]
@@ -276,7 +283,7 @@ def run_command(request, go, home, host):
     time.tzset()
     sys.argv = request["argv"]
     host.lean.install(request["unread"])
-    host.warm.install(host.kept, host.macros, lambda kept: tell(home, "manifest", kept))
+    host.warm.install(host.kept, host.texts, lambda kept: tell(home, "manifest", kept))
     made = host.code.Made(host.codes)
     code = exit_code(lambda: run_program(request["script"]))
     if made.told() is not None:
@@ -395,9 +402,11 @@ def main():
         return
     host.code.import_modules(modules)
     host.code.keep_code_of_templates(host.codes)
-    # Before the first command, which would have to make it as well.
-    for make in host.code.class_chores(host.classes.names):
+    # Before the first command, which would have to make it as well; it seldom has to parse.
+    parsing, others = host.code.by_use(host.classes.names)
+    for make in host.code.class_chores(others):
         make()
+    host.later.append(host.code.class_chores(parsing))
     paths = [executable, *(path for path in sys.path if os.path.isdir(path))]
     host.answer(ready={"dbt": version, "paths": paths})
     host.serve()

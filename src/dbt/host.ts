@@ -45,14 +45,19 @@ const HOST_SCRIPT = fileURLToPath(new URL('host.py', import.meta.url))
 
 /** What a command would import first, as far as it is installed. */
 const MODULES = [
+  'dbt.adapters.__about__',
   'dbt.adapters.duckdb',
+  'dbt.adapters.duckdb.__version__',
   'dbt.adapters.duckdb.environments.local',
   'dbt.adapters.postgres',
   'dbt.adapters.bigquery',
   'dbt.task.build',
   'dbt.task.retry',
+  'google.protobuf.descriptor_pb2',
   'multiprocessing.dummy',
+  'resource',
   'sqlparse',
+  '_strptime',
 ]
 
 const ANSWERS_WITHIN_MS = 10_000

@@ -4,6 +4,7 @@ import functools
 import gc
 import json
 import os
+import sys
 import types
 
 #: Objects that Python makes before it looks for unreachable ones; 700 by default, far less than a project has.
@@ -18,10 +19,15 @@ def install(unread_events):
     leave_out_files()
     look_up_macros_on_demand()
     look_up_names_at_once()
+    make_macros_once()
+    dispatch_once()
+    look_at_types_once()
     make_column_types_once()
     look_for_with_before_parsing()
     tell_arguments_once()
+    name_callers_at_once()
     build_events_on_demand(unread)
+    fill_messages_at_once()
     leave_out_events(unread)
 
 
@@ -43,13 +49,23 @@ def write_json_at_once():
 
 
 def leave_out_files():
-    """Of which nothing is kept (artifacts.ts): the graph, its summary, and the semantic manifest in both its forms."""
+    """Of which nothing is kept (artifacts.ts): the graph, its summary, the semantic manifest in both its forms, and the
+    statements below `run/`, which are those below `compiled/` with what a materialization puts around them.
+    """
     import dbt.parser.manifest as manifest_module
     from dbt.compilation import Compiler, Linker
+    from dbt.contracts.graph.nodes import ParsedNode
 
     Compiler.write_graph_file = lambda *_: None
     Linker.get_graph_summary = lambda *_: {}
     manifest_module.write_semantic_manifest = lambda *_, **__: None
+    write = ParsedNode.write_node
+
+    def write_node(self, project_root, path, code):
+        if path != getattr(self, "build_path", None):
+            write(self, project_root, path, code)
+
+    ParsedNode.write_node = write_node
 
 
 def look_up_macros_on_demand():
@@ -73,6 +89,62 @@ def look_up_names_at_once():
 
     collections.ChainMap.__contains__ = contains
     macros.MutableMapping = collections.abc.MutableMapping
+
+
+def make_macros_once():
+    """For the templates of one node, whose names a macro looks up anew in each call: dbt makes it anew as well."""
+    from dbt_common.clients.jinja import CallableMacroGenerator
+
+    make = CallableMacroGenerator.get_macro
+
+    def get_macro(self):
+        if not isinstance(self.context, collections.ChainMap):
+            return make(self)
+        made = vars(self.context).setdefault("made_macros", {})
+        key = self.macro.name, self.macro.macro_sql
+        if key not in made:
+            made[key] = make(self)
+        return made[key]
+
+    CallableMacroGenerator.get_macro = get_macro
+
+
+def dispatch_once():
+    """Each name, for the templates of one node: dbt goes through the packages that might have the macro every time."""
+    from dbt.context.providers import BaseDatabaseWrapper
+
+    find = BaseDatabaseWrapper.dispatch
+
+    def dispatch(self, macro_name, macro_namespace=None, packages=None):
+        if packages is not None or not isinstance(macro_name, str) or not isinstance(macro_namespace, (str, type(None))):
+            return find(self, macro_name, macro_namespace, packages)
+        found = vars(self).setdefault("found_macros", {})
+        key = macro_name, macro_namespace
+        if key not in found:
+            found[key] = find(self, macro_name, macro_namespace)
+        return found[key]
+
+    BaseDatabaseWrapper.dispatch = dispatch
+
+
+def look_at_types_once():
+    """Whether a type of node has a place in the project, which dbt finds out for the vars of each node's templates."""
+    import dbt.context.providers as providers
+
+    protocol = providers.IsFQNResource
+    known = {}
+
+    class OfType(type):
+        def __instancecheck__(cls, value):
+            kind = type(value)
+            if kind not in known:
+                known[kind] = isinstance(value, protocol)
+            return known[kind]
+
+    class IsFQNResource(metaclass=OfType):
+        pass
+
+    providers.IsFQNResource = IsFQNResource
 
 
 def make_column_types_once():
@@ -145,6 +217,24 @@ def tell_arguments_once():
     providers.args_to_dict = args_to_dict
 
 
+def name_callers_at_once():
+    """The module that asks for a behavior flag: dbt has Python read the source of every caller to find its name."""
+    from dbt_common import behavior_flags
+
+    own = behavior_flags.__name__
+
+    def default_source():
+        frame = sys._getframe(1)
+        while frame is not None:
+            name = frame.f_globals.get("__name__")
+            if name != own and name in sys.modules:
+                return name
+            frame = frame.f_back
+        return "Unknown"
+
+    behavior_flags.BehaviorFlagRendered._default_source = staticmethod(default_source)
+
+
 def build_events_on_demand(unread):
     """Their messages, of protobuf, take longer than all else that is done with an event that is left out."""
     from dbt_common.events.base_types import BaseEvent
@@ -166,6 +256,30 @@ def build_events_on_demand(unread):
 
     BaseEvent.__init__ = note
     BaseEvent.__getattr__ = read_built
+
+
+def fill_messages_at_once():
+    """What a logger is told of an event, field by field: dbt makes a mapping of the fields and has that taken apart."""
+    import dbt_common.events.base_types as base_types
+    import dbt_common.events.event_manager as event_manager
+
+    def msg_from_base_event(event, level=None):
+        name = type(event).__name__
+        message = getattr(event.PROTO_TYPES_MODULE, f"{name}Msg")()
+        info = message.info
+        info.level = (level or event.level_tag()).value
+        info.msg = event.message()
+        info.invocation_id = base_types.get_invocation_id()
+        info.extra.update(base_types.get_global_metadata_vars())
+        info.ts.FromJsonString(base_types.get_json_string_utcnow())
+        info.pid = base_types.get_pid()
+        info.thread = base_types.get_thread_name()
+        info.code = event.code()
+        info.name = name
+        message.data.CopyFrom(event.pb_msg)
+        return message
+
+    event_manager.msg_from_base_event = msg_from_base_event
 
 
 def leave_out_events(unread):

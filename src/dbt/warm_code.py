@@ -27,6 +27,9 @@ def import_modules(modules):
     # Python's list of which module is in which file, of which an adapter asks when it is set up.
     inspect.getmodule(inspect.currentframe())
     look_for_plugins_once()
+    sqlparse = sys.modules.get("sqlparse")
+    if sqlparse is not None and hasattr(sqlparse.lexer.Lexer, "get_default_instance"):
+        sqlparse.lexer.Lexer.get_default_instance()
 
 
 def look_for_plugins_once():
@@ -169,6 +172,12 @@ def is_code(kind, module, name):
     """Of what is made for a class: its JSON schema, or a method that mashumaro writes."""
     is_text = all(isinstance(each, str) for each in (kind, module, name))
     return is_text and (kind == "schema" or kind.startswith("__mashumaro_"))
+
+
+def by_use(classes):
+    """Those that only a parse needs, and the others: it validates what it finds in a project's files."""
+    parsing = [each for each in classes if each[0] == "schema" and each[1].startswith(("dbt.contracts.graph.", "dbt.artifacts."))]
+    return parsing, [each for each in classes if each not in parsing]
 
 
 def find_class(module, name):

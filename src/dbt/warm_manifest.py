@@ -36,8 +36,8 @@ def require_dbt():
     return __version__
 
 
-def install(kept, macros, send):
-    """In a command's process. `kept` maps keys to (fingerprint, manifest), `macros` to macros_text of it, where that was made;
+def install(kept, texts, send):
+    """In a command's process. `kept` maps keys to (fingerprint, manifest), `texts` to texts_of it, where they were made;
     `send` is called with (key, fingerprint, manifest) of a new one.
     """
     from dbt.parser.manifest import ManifestLoader
@@ -52,8 +52,8 @@ def install(kept, macros, send):
         found = kept.get(key)
         if found is not None and found[0] == before:
             write_manifest_once()
-            if macros.get(key) is not None:
-                write_macros_from(macros[key], found[1])
+            if texts.get(key) is not None:
+                write_from(texts[key], found[1])
             return take(found[1], config)
         manifest = parse(cls, config, **options)
         if is_lasting(manifest, config) and fingerprint(config) == before:
@@ -112,38 +112,56 @@ def write_manifest_once():
 
 #: How dbt writes its artifacts (Writable.write of dbt-core 1.12).
 AS_ARTIFACT = {"omit_none": False, "context": {"artifact": True}}
+#: Parts of manifest.json that are most of it.
+LARGE_PARTS = ("nodes", "sources", "macros", "docs", "exposures", "unit_tests")
 
 
-def macros_text(manifest):
-    """In the host: what manifest.json says of its macros. It is most of that file, and no command changes it. None for a dbt
+def texts_of(manifest):
+    """In the host: what manifest.json says of each resource, by part and id, before a command works with it. None for a dbt
     that writes them otherwise.
     """
     import dbt.contracts.graph.manifest as manifest_module
 
     if not hasattr(manifest_module, "ResourceMapping"):
         return None
-    return to_json({name: macro.to_resource().to_dict(**AS_ARTIFACT) for name, macro in manifest.macros.items()})
+    return {part: {id: entry(id, found) for id, found in getattr(manifest, part).items()} for part in LARGE_PARTS}
 
 
-def write_macros_from(text, manifest):
-    """Where that manifest is written, its macros' text need not be made again."""
+def entry(id, resource):
+    return f"{json.dumps(id)}: {to_json(resource.to_resource().to_dict(**AS_ARTIFACT))}"
+
+
+def write_from(texts, manifest):
+    """Where that manifest is written, a resource that the command did not compile is not put into words again."""
     import dbt_common.clients.system as system
     from dbt.contracts.graph.manifest import WritableManifest
 
     write_whole = WritableManifest.write
 
     def write(self, path):
-        if self.macros.node_mapping is not manifest.macros:
+        resources = {part: getattr(manifest, part) for part in LARGE_PARTS}
+        if any(getattr(self, part).node_mapping is not found for part, found in resources.items()):
             write_whole(self, path)
             return
-        self.macros = {}
-        place = uuid.uuid4().hex
-        written = to_json({**self.to_dict(**AS_ARTIFACT), "macros": place})
+        places = {part: uuid.uuid4().hex for part in LARGE_PARTS}
+        for part in LARGE_PARTS:
+            setattr(self, part, {})
+        written = to_json({**self.to_dict(**AS_ARTIFACT), **places})
+        for part, found in resources.items():
+            entries = (
+                texts[part][id] if id in texts[part] and is_as_parsed(resource) else entry(id, resource)
+                for id, resource in found.items()
+            )
+            written = written.replace(f'"{places[part]}"', "{" + ", ".join(entries) + "}", 1)
         system.make_directory(os.path.dirname(path))
         with open(path, "w", encoding="utf-8") as file:
-            file.write(written.replace(f'"{place}"', text, 1))
+            file.write(written)
 
     WritableManifest.write = write
+
+
+def is_as_parsed(resource):
+    return not getattr(resource, "compiled", False) and getattr(resource, "build_path", None) is None
 
 
 def to_json(value):

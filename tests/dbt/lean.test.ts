@@ -26,7 +26,9 @@ const WORDS =
 interface Looked {
   readonly ctes: readonly string[]
   readonly types: unknown
-  readonly events: readonly [readonly [name: string, level: string, message: string][], string]
+  readonly events: readonly [readonly { readonly info: { readonly name: string; readonly level: string } }[], string]
+  readonly macros: unknown
+  readonly flagSource: string
 }
 
 let dbt: Looked
@@ -54,12 +56,26 @@ test("columns of an answer have dbt's types and values, the second time too", ()
   expect(lean.types).toEqual(dbt.types)
 })
 
-test('an event that nobody reads is left out at debug level alone, and is whole where it is asked', () => {
+test('an event that nobody reads is left out at debug level alone; all others are told with the same words', () => {
   const [heard, message] = dbt.events
-  expect(heard.map(([name, level]) => [name, level])).toEqual([
+  expect(heard.map(({ info: { name, level } }) => [name, level])).toEqual([
     ['SQLQuery', 'debug'],
     ['NewConnection', 'debug'],
     ['NewConnection', 'warn'],
   ])
-  expect(lean.events).toEqual([heard.filter(([name, level]) => name !== 'NewConnection' || level !== 'debug'), message])
+  const isRead = ({ info: { name, level } }: (typeof heard)[number]) => name !== 'NewConnection' || level !== 'debug'
+  expect(lean.events).toEqual([heard.filter(isRead), message])
+})
+
+test('a macro looks its names up in each call, and is found in the package that was asked for', () => {
+  expect(dbt.macros).toEqual([
+    ['x one', 'x one!', 'x two', 'x two!'],
+    ['ours', 'of p', 'ours', 'of p'],
+    ['CompilationError', 'CompilationError', 'TypeError'],
+  ])
+  expect(lean.macros).toEqual(dbt.macros)
+})
+
+test('a behavior flag names the module that asks for it', () => {
+  expect(lean.flagSource).toBe(dbt.flagSource)
 })

@@ -2,9 +2,11 @@
 
 `python lean_probe.py lean.py` reads {"statements": [sql, ...], "unread": [event, ...]} and writes JSON.
 """
+import collections
 import importlib.util
 import json
 import sys
+import types
 
 
 def load(file):
@@ -39,22 +41,79 @@ def events():
     from dbt.adapters.events.types import NewConnection, SQLQuery
     from dbt_common.events.base_types import EventLevel
     from dbt_common.events.event_manager import EventManager
+    from dbt_common.events.functions import msg_to_dict
 
     heard = []
     manager = EventManager()
-    manager.add_callback(lambda message: heard.append((message.info.name, message.info.level, message.info.msg)))
+    manager.add_callback(lambda message: heard.append(timeless(msg_to_dict(message))))
     manager.fire_event(SQLQuery(conn_name="c", sql="select 1"))
     manager.fire_event(NewConnection(conn_name="debug", conn_type="t"))
     manager.fire_event(NewConnection(conn_name="loud", conn_type="t"), level=EventLevel.WARN)
     return heard, NewConnection(conn_name="asked", conn_type="t").message()
 
 
+def timeless(told):
+    """But for when, which is looked at for its form alone."""
+    return {**told, "info": {**told["info"], "ts": len(told["info"]["ts"]) > 20}}
+
+
+def macros():
+    """What one macro says to the templates of two nodes, called twice, when a name that it looks up has changed in between;
+    and what a name is found to be for each package.
+    """
+    from dbt.clients.jinja import MacroGenerator, MacroStack
+    from dbt.context.macros import MacroNamespace
+    from dbt.context.providers import BaseDatabaseWrapper
+
+    macro = types.SimpleNamespace(name="say", unique_id="macro.p.say", macro_sql="{% macro say(x) %}{{ x }} {{ y }}{% endmacro %}")
+    said = []
+    for node in ("one", "two"):
+        context = collections.ChainMap({"y": node})
+        for _ in range(2):
+            said.append(MacroGenerator(macro, context, None, MacroStack())("x"))
+            context["y"] += "!"
+
+    class Wrapper(BaseDatabaseWrapper):
+        def _get_adapter_macro_prefixes(self):
+            return ["duckdb", "default"]
+
+        def _get_search_packages(self, namespace=None):
+            return [namespace]
+
+    wrapper = object.__new__(Wrapper)
+    wrapper._namespace = MacroNamespace({}, None, None, [{"default__a": "ours", "p": {"duckdb__a": "of p"}}])
+    found = [wrapper.dispatch("a", *package) for package in ((), ("p",), (), ("p",))]
+    refused = []
+    for asked in (("b",), ("p.a",), ("a", ["p"])):
+        try:
+            wrapper.dispatch(*asked)
+        except Exception as error:
+            refused.append(type(error).__name__)
+    return said, found, refused
+
+
+def flag_source():
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+
+    flag = BehaviorFlagRendered({"name": "f", "default": False, "description": "d", "docs_url": "u"}, {})
+    return flag._behavior_change_event.flag_source
+
+
+def look(asked):
+    return {
+        "ctes": [with_ctes(sql) for sql in asked["statements"]],
+        "types": column_types(),
+        "events": events(),
+        "macros": macros(),
+        "flagSource": flag_source(),
+    }
+
+
 def main():
     asked = json.load(sys.stdin)
-    look = lambda: {"ctes": [with_ctes(sql) for sql in asked["statements"]], "types": column_types(), "events": events()}
-    before = look()
+    before = look(asked)
     load(sys.argv[1]).install(asked["unread"])
-    json.dump({"dbt": before, "lean": look()}, sys.stdout)
+    json.dump({"dbt": before, "lean": look(asked)}, sys.stdout)
 
 
 main()

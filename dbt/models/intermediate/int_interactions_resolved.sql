@@ -1,4 +1,4 @@
--- Interactions are a log of what people did; the marts want to know what still stands.
+-- Interactions are a log of what people did, and the marts want to know what still stands.
 with interactions as (
 
     select
