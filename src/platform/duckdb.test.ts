@@ -45,3 +45,24 @@ test('engines are to be had as before once none is made ahead any more', async (
   expect(await engine.rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
   engine.close()
 })
+
+test('an engine that was made ahead is closed a moment after it was let go, and at once when none is made ahead any more', async () => {
+  const stop = keepEngineReady()
+  const [first, second] = [
+    await openEngine({ scratchDir: await scratch() }),
+    await openEngine({ scratchDir: await scratch() }),
+  ]
+  const isOpen = (engine: Engine) =>
+    engine.rows('SELECT 1').then(
+      () => true,
+      () => false,
+    )
+
+  first.close()
+  await expect.poll(() => isOpen(first)).toBe(false)
+  expect(await isOpen(second)).toBe(true)
+
+  second.close()
+  await stop()
+  expect(await isOpen(second)).toBe(false)
+})

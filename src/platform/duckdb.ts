@@ -32,12 +32,17 @@ interface Made {
   readonly connection: DuckDBConnection
 }
 
-/** From now on the next engine is made while the one before is in use; until the returned function is called. */
+/** Closed when whoever used them has told what came of it: it takes longer than many a statement, and nobody waits for it. */
+const used: Made[] = []
+const CLOSE_AFTER_MS = 30
+
+/** From now on the next engine is made while the one before is in use, which is closed a moment later; until the returned function is called. */
 export function keepEngineReady(): () => Promise<void> {
   keepsReady = true
   makeReady()
   return async () => {
     keepsReady = false
+    closeUsed()
     const left = ready
     ready = undefined
     await left?.then(close, () => undefined)
@@ -58,10 +63,16 @@ async function makeEngine(): Promise<Made> {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     memory_limit: readEnvironment().memoryLimit,
+    // A commit writes the file itself instead of a log that is folded into it a moment later, when the file is let go.
+    checkpoint_threshold: '1B',
   })
   const connection = await instance.connect()
   await connection.run("set timezone = 'UTC'")
   return { instance, connection }
+}
+
+function closeUsed(): void {
+  for (const made of used.splice(0)) close(made)
 }
 
 function close({ instance, connection }: Made): void {
@@ -92,7 +103,14 @@ export async function openEngine({ scratchDir, abort }: EngineOptions): Promise<
       for await (const rows of result.yieldRowObjectJs()) yield* rows
     },
     interrupt: () => connection.interrupt(),
-    close: () => close(made),
+    close() {
+      if (!keepsReady) {
+        close(made)
+        return
+      }
+      used.push(made)
+      setTimeout(closeUsed, CLOSE_AFTER_MS)
+    },
   }
 }
 

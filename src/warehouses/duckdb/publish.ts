@@ -5,6 +5,7 @@ import type { TableName } from '../../pipeline/identifier.ts'
 import { quoteName, quoteText, type Engine } from '../../platform/duckdb.ts'
 import { countOf, relationSql, tableSql, type Session } from '../sql/dialect.ts'
 import { replaceRows, type LiveTable } from '../sql/publish.ts'
+import { inTransaction } from './session.ts'
 
 /** DuckDB has no grants that a new table would lose, and cannot alter one in the transaction that empties it. */
 export async function fillLiveTable(session: Session, database: string, table: LiveTable): Promise<number> {
@@ -52,16 +53,18 @@ export async function writeCopy(engine: Engine, database: string, schema: string
   await rm(beside, { force: true })
   await engine.run(`ATTACH ${quoteText(beside)} AS published_copy`)
   try {
-    await engine.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName('published_copy', schema)}`)
-    const tables = await engine.rows(
-      'SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? ORDER BY ALL',
-      [database, schema],
-    )
-    for (const { table_name: name } of tables) {
-      await engine.run(
-        `CREATE TABLE ${quoteName('published_copy', schema, String(name))} AS FROM ${quoteName(database, schema, String(name))}`,
+    await inTransaction(engine, async () => {
+      await engine.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName('published_copy', schema)}`)
+      const tables = await engine.rows(
+        'SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? ORDER BY ALL',
+        [database, schema],
       )
-    }
+      for (const { table_name: name } of tables) {
+        await engine.run(
+          `CREATE TABLE ${quoteName('published_copy', schema, String(name))} AS FROM ${quoteName(database, schema, String(name))}`,
+        )
+      }
+    })
   } finally {
     await engine.run('DETACH published_copy')
   }
