@@ -11,6 +11,7 @@ import { bigquerySettings } from '../src/warehouses/bigquery/settings.ts'
 import { rawType } from '../src/warehouses/bigquery/types.ts'
 import { openBigquery } from '../src/warehouses/bigquery/warehouse.ts'
 import { startBigQuery, type BigQueryProject } from '../tests/support/bigquery-emulator.ts'
+import { howMany } from './arguments.ts'
 import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
@@ -62,8 +63,8 @@ async function writeParquet(csv: string, parquet: string, folder: string): Promi
   engine.close()
 }
 
-const megabytes = Number(process.argv[2] ?? 50)
-const repeats = Number(process.argv[3] ?? 3)
+const megabytes = howMany(process.argv[2] ?? '50')
+const repeats = howMany(process.argv[3] ?? '3')
 const data = mkdtempSync(path.join(tmpdir(), 'millrace-bench-data-'))
 const emulator = await startBigQuery()
 try {

@@ -8,6 +8,7 @@ import type { RunReport } from '../src/pipeline/report.ts'
 import { INSTALLATION, workspaceAt } from '../src/platform/workspace.ts'
 import { connectClient, ownServerAddress } from '../src/temporal/connect.ts'
 import { ensureDevServer } from '../src/temporal/dev-server.ts'
+import { howMany } from './arguments.ts'
 import { abort, median, start } from './program.ts'
 
 const DAYS = ['2026-11-17', '2026-11-18', '2026-11-19']
@@ -63,7 +64,7 @@ async function demo(workspace: string): Promise<number> {
   return (performance.now() - startedAtMs) / 1000
 }
 
-const repeats = Number(process.argv[2] ?? 5)
+const repeats = howMany(process.argv[2] ?? '5')
 await using ending = new AsyncDisposableStack()
 function makeWorkspace(): string {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'millrace-bench-')))

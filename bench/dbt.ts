@@ -11,6 +11,7 @@ import { INSTALLATION, workspaceAt } from '../src/platform/workspace.ts'
 import { connectClient, ownServerAddress } from '../src/temporal/connect.ts'
 import { ensureDevServer } from '../src/temporal/dev-server.ts'
 import { writeGeneratedProject } from '../tests/support/generated-project.ts'
+import { howMany } from './arguments.ts'
 import { abort, median, start } from './program.ts'
 
 const TARGET = { events: 3_000, historyMebibytes: 2, hostMebibytes: 600 }
@@ -203,6 +204,10 @@ function column({ models, bare, ours }: Measured): Record<string, string> {
 }
 
 const [sizes = '20,200,1000', given] = process.argv.slice(2)
+const projects = sizes.split(',').map((text) => {
+  const models = howMany(text)
+  return { models, repeats: given === undefined ? (models >= ONCE_FROM_MODELS ? 1 : 3) : howMany(given) }
+})
 await using ending = new AsyncDisposableStack()
 const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'millrace-bench-')))
 ending.defer(() => rmSync(folder, { recursive: true, force: true }))
@@ -211,8 +216,7 @@ ending.defer(() => server.stop())
 const { client, connection } = await connectClient(ownServerAddress(server))
 ending.defer(() => connection.close())
 const columns: Record<string, string>[] = []
-for (const models of sizes.split(',').map(Number)) {
-  const repeats = Number(given ?? (models >= ONCE_FROM_MODELS ? 1 : 3))
+for (const { models, repeats } of projects) {
   columns.push(column(await measure(folder, models, repeats, client, server.address)))
 }
 for (const name of Object.keys(columns[0] ?? {})) {

@@ -11,6 +11,7 @@ import { DEFAULT_DIALECT } from '../src/pipeline/dialect.ts'
 import { identifier } from '../src/pipeline/identifier.ts'
 import { openEngine } from '../src/platform/duckdb.ts'
 import { openDuckdb } from '../src/warehouses/duckdb/warehouse.ts'
+import { howMany } from './arguments.ts'
 import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
@@ -125,8 +126,8 @@ const [first, second, third] = process.argv.slice(2)
 if (first === '--job') {
   console.log(JSON.stringify(await measureHere(second ?? '', third ?? '')))
 } else {
-  const megabytes = Number(first ?? 1000)
-  const repeats = Number(second ?? 3)
+  const megabytes = howMany(first ?? '1000')
+  const repeats = howMany(second ?? '3')
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-bench-data-'))
   try {
     const plain = path.join(folder, 'plain.csv')

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { from as copyFrom } from 'pg-copy-streams'
 import { openPostgres } from '../src/warehouses/postgres/warehouse.ts'
 import { startPostgres, withClient, type PostgresDatabase } from '../tests/support/postgres-server.ts'
+import { howMany } from './arguments.ts'
 import { loadSample } from './load.ts'
 import { TYPES, writeSample } from './sample.ts'
 
@@ -104,8 +105,8 @@ if (first === '--job') {
   process.exit()
 }
 
-const megabytes = Number(first ?? 200)
-const repeats = Number(second ?? 3)
+const megabytes = howMany(first ?? '200')
+const repeats = howMany(second ?? '3')
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-bench-data-'))
 const server = await startPostgres()
 try {
