@@ -56,7 +56,7 @@ class Host:
         self.classes = self.code.KnownClasses(classes_file)
         #: Kept manifests, the one used last at the end.
         self.kept = {}
-        #: What manifest.json says of their resources.
+        #: What manifest.json says of their resources, as far as that has been made.
         self.texts = {}
         #: Of templates that commands compiled.
         self.codes = {}
@@ -209,7 +209,7 @@ class Host:
     def keep(self, key, fingerprint, manifest):
         replaced = self.kept.pop(key, None)
         self.kept[key] = (fingerprint, manifest)
-        self.texts.pop(key, None)
+        self.texts[key] = {}
         while len(self.kept) > KEPT_MANIFESTS:
             oldest = next(iter(self.kept))
             replaced = self.kept.pop(oldest)
@@ -219,11 +219,7 @@ class Host:
             # What is frozen is never looked at again: it would stay for ever.
             gc.unfreeze()
         freeze()
-        self.chores.append(iter([lambda: self.make_texts(key)]))
-
-    def make_texts(self, key):
-        if key in self.kept:
-            self.texts[key] = self.warm.texts_of(self.kept[key][1])
+        self.chores.append(self.warm.text_chores(manifest, self.texts[key]))
 
     def manifests(self):
         return [manifest for _, manifest in self.kept.values()]

@@ -37,7 +37,7 @@ def require_dbt():
 
 
 def install(kept, texts, send):
-    """In a command's process. `kept` maps keys to (fingerprint, manifest), `texts` to texts_of it, where they were made;
+    """In a command's process. `kept` maps keys to (fingerprint, manifest), `texts` to what text_chores made of it;
     `send` is called with (key, fingerprint, manifest) of a new one.
     """
     from dbt.parser.manifest import ManifestLoader
@@ -52,8 +52,7 @@ def install(kept, texts, send):
         found = kept.get(key)
         if found is not None and found[0] == before:
             write_manifest_once()
-            if texts.get(key) is not None:
-                write_from(texts[key], found[1])
+            write_from(texts[key], found[1])
             return take(found[1], config)
         manifest = parse(cls, config, **options)
         if is_lasting(manifest, config) and fingerprint(config) == before:
@@ -116,15 +115,18 @@ AS_ARTIFACT = {"omit_none": False, "context": {"artifact": True}}
 LARGE_PARTS = ("nodes", "sources", "macros", "docs", "exposures", "unit_tests")
 
 
-def texts_of(manifest):
-    """In the host: what manifest.json says of each resource, by part and id, before a command works with it. None for a dbt
-    that writes them otherwise.
+def text_chores(manifest, texts):
+    """In the host: small pieces of work, one at a time, that put into `texts`, by part and id, what manifest.json says of each
+    resource before a command works with it. Nothing for a dbt that writes them otherwise.
     """
     import dbt.contracts.graph.manifest as manifest_module
 
     if not hasattr(manifest_module, "ResourceMapping"):
-        return None
-    return {part: {id: entry(id, found) for id, found in getattr(manifest, part).items()} for part in LARGE_PARTS}
+        return
+    for part in LARGE_PARTS:
+        made = texts[part] = {}
+        for id, resource in getattr(manifest, part).items():
+            yield lambda: made.update({id: entry(id, resource)})
 
 
 def entry(id, resource):
@@ -140,7 +142,7 @@ def write_from(texts, manifest):
 
     def write(self, path):
         resources = {part: getattr(manifest, part) for part in LARGE_PARTS}
-        if any(getattr(self, part).node_mapping is not found for part, found in resources.items()):
+        if not texts or any(getattr(self, part).node_mapping is not found for part, found in resources.items()):
             write_whole(self, path)
             return
         places = {part: uuid.uuid4().hex for part in LARGE_PARTS}
@@ -148,9 +150,9 @@ def write_from(texts, manifest):
             setattr(self, part, {})
         written = to_json({**self.to_dict(**AS_ARTIFACT), **places})
         for part, found in resources.items():
+            made = texts.get(part, {})
             entries = (
-                texts[part][id] if id in texts[part] and is_as_parsed(resource) else entry(id, resource)
-                for id, resource in found.items()
+                made[id] if id in made and is_as_parsed(resource) else entry(id, resource) for id, resource in found.items()
             )
             written = written.replace(f'"{places[part]}"', "{" + ", ".join(entries) + "}", 1)
         system.make_directory(os.path.dirname(path))
