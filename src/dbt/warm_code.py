@@ -27,6 +27,7 @@ def import_modules(modules):
     # Python's list of which module is in which file, of which an adapter asks when it is set up.
     inspect.getmodule(inspect.currentframe())
     look_for_plugins_once()
+    # Its patterns, which each command compiles.
     sqlparse = sys.modules.get("sqlparse")
     if sqlparse is not None and hasattr(sqlparse.lexer.Lexer, "get_default_instance"):
         sqlparse.lexer.Lexer.get_default_instance()
@@ -175,7 +176,7 @@ def is_code(kind, module, name):
 
 
 def by_use(classes):
-    """Those that only a parse needs, and the others: it validates what it finds in a project's files."""
+    """Those that only a parse needs, which validates what it finds in a project's files, and all others."""
     parsing = [each for each in classes if each[0] == "schema" and each[1].startswith(("dbt.contracts.graph.", "dbt.artifacts."))]
     return parsing, [each for each in classes if each not in parsing]
 

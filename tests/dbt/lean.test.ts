@@ -28,6 +28,7 @@ interface Looked {
   readonly types: unknown
   readonly events: readonly [readonly { readonly info: { readonly name: string; readonly level: string } }[], string]
   readonly macros: unknown
+  readonly havePlace: readonly boolean[]
   readonly flagSource: string
 }
 
@@ -74,6 +75,11 @@ test('a macro looks its names up in each call, and is found in the package that 
     ['CompilationError', 'CompilationError', 'TypeError'],
   ])
   expect(lean.macros).toEqual(dbt.macros)
+})
+
+test('a node has a place in the project where its type has, the second time too', () => {
+  expect(dbt.havePlace).toEqual([true, false, true, false])
+  expect(lean.havePlace).toEqual(dbt.havePlace)
 })
 
 test('a behavior flag names the module that asks for it', () => {

@@ -92,6 +92,21 @@ def macros():
     return said, found, refused
 
 
+def have_place():
+    """Which nodes of two types are taken for ones with a place in the project, each asked for twice."""
+    from dbt.context import providers
+
+    class Placed:
+        def __init__(self):
+            self.fqn, self.resource_type, self.package_name = ["p", "m"], "model", "p"
+
+    class Other:
+        def __init__(self):
+            self.resource_type, self.package_name = "macro", "p"
+
+    return [isinstance(kind(), providers.IsFQNResource) for kind in (Placed, Other, Placed, Other)]
+
+
 def flag_source():
     from dbt_common.behavior_flags import BehaviorFlagRendered
 
@@ -105,6 +120,7 @@ def look(asked):
         "types": column_types(),
         "events": events(),
         "macros": macros(),
+        "havePlace": have_place(),
         "flagSource": flag_source(),
     }
 
