@@ -32,7 +32,7 @@ LIFELINE = 3
 #: Manifests that are kept at a time: of that many projects, targets and vars.
 KEPT_MANIFESTS = 4
 #: Without a request, until what only a parse needs is made.
-IDLE_S = 5
+IDLE_S = 30
 #: Stands before each thing that a child tells.
 LENGTH = struct.Struct("<Q")
 
@@ -83,7 +83,8 @@ class Host:
         self.private = [wakeup_read, wakeup_write]
         self.pending = b""
         gc.enable()
-        freeze()
+        # What is unreachable is looked for when there is nothing else to do.
+        gc.freeze()
         while True:
             ready = self.selector.select(0 if self.chores else IDLE_S if self.later else None)
             for key, _ in ready:
@@ -101,6 +102,7 @@ class Host:
             return
         self.chores.pop(0)
         if not self.chores:
+            gc.unfreeze()
             freeze()
             self.classes.save()
 
@@ -391,6 +393,7 @@ def main():
     # What is imported stays: nothing to look for.
     gc.disable()
     host = Host(answers, classes_file)
+    host.code.write_methods_on_demand()
     try:
         version = host.warm.require_dbt()
     except Exception as error:

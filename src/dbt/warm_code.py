@@ -13,6 +13,61 @@ import pkgutil
 import sys
 
 
+def write_methods_on_demand():
+    """In the host, before dbt is imported: a class's (de)serializers are written when they are first called. dbt asks for
+    just that, and mashumaro writes and compiles a text for each of 1,200 methods that says so: half a second.
+    """
+    from mashumaro import DataClassDictMixin
+    from mashumaro.core.meta.code import builder as code
+
+    builder_type = code.CodeBuilder
+
+    def is_put_off(builder):
+        """As mashumaro decides it, where the method has no dialects to choose from."""
+        is_plain = builder.dialect is None and not builder.is_code_generation_option_enabled(code.ADD_DIALECT_SUPPORT)
+        return is_plain and builder.is_nailed and builder.allow_postponed_evaluation and builder.get_config().lazy_compilation
+
+    def put(cls, name, method):
+        setattr(cls, name, method)
+        if issubclass(cls, DataClassDictMixin):
+            setattr(cls, name.public, method)
+
+    write_unpack = builder_type.add_unpack_method
+    write_pack = builder_type.add_pack_method
+
+    def add_unpack_method(builder):
+        if not is_put_off(builder):
+            write_unpack(builder)
+            return
+        options = {"format_name": builder.format_name, "decoder": builder.decoder}
+        name = builder.get_unpack_method_name(type_args=builder.initial_type_args, **options)
+        options |= {"first_method": name, "default_dialect": builder.default_dialect}
+
+        def unpack(cls, *values, **flags):
+            builder_type(cls, allow_postponed_evaluation=False, **options).add_unpack_method()
+            return getattr(cls, name)(*values, **flags)
+
+        put(builder.cls, name, classmethod(unpack))
+
+    def add_pack_method(builder):
+        if not is_put_off(builder):
+            write_pack(builder)
+            return
+        options = {"format_name": builder.format_name, "encoder": builder.encoder}
+        name = builder.get_pack_method_name(type_args=builder.initial_type_args, **options)
+        options |= {"first_method": name, "default_dialect": builder.default_dialect}
+        options["encoder_kwargs"] = builder._get_encoder_kwargs()
+
+        def pack(self, *values, **flags):
+            builder_type(type(self), allow_postponed_evaluation=False, **options).add_pack_method()
+            return getattr(self, name)(*values, **flags)
+
+        put(builder.cls, name, pack)
+
+    builder_type.add_unpack_method = add_unpack_method
+    builder_type.add_pack_method = add_pack_method
+
+
 def import_modules(modules):
     """In the host. Adapters that are not installed here are left out: a command that needs one says so."""
     for name in modules:

@@ -8,6 +8,7 @@ import { expect, inject, onTestFinished, test } from 'vitest'
 import { openRunLog, type RunEvent } from '../../src/platform/run-log.ts'
 import { INSTALLATION, runFolder, workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
 import { millrace, startWorkerProcess, taskQueueOf, testEnvironment } from '../support/cli.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 /** Its address is nobody's: these commands need no server. */
@@ -254,7 +255,7 @@ test('Ctrl+C ends the following, not badly', async () => {
 
 test('a real run tells its planning, its loads and its end, also to who follows it from before it began', async () => {
   const workspace = await makeWorkspace()
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const following = follow(workspace, 'daily')
   await following.shows('waiting')
   const run = await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])

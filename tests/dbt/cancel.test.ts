@@ -10,6 +10,7 @@ import type { Workspace } from '../../src/platform/workspace.ts'
 import { millrace, startWorkerProcess, type WorkerProcess } from '../support/cli.ts'
 import { processesNow } from '../support/dbt-run.ts'
 import { query } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 /** Far longer than any test: it only ends by being interrupted. */
@@ -71,7 +72,7 @@ test.each(LAUNCHERS)(
   'cancelling a run ends dbt (%s) in the middle of a query, and the run is recorded as cancelled',
   async (launcher) => {
     const workspace = await makeLaunching(launcher)
-    const worker = await startWorkerProcess(workspace)
+    const worker = await startWorker(workspace)
     await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])
     const workflowId = await startEndlessRun(workspace)
     await millrace(workspace, ['cancel', workflowId])
@@ -90,7 +91,7 @@ test.each(LAUNCHERS)(
 
 test("a step that takes longer than its timeout is ended and fails as that, without Temporal's repeating it", async () => {
   const workspace = await makeWorkspace()
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   await millrace(workspace, ['run', 'daily', '--date', '2026-11-18', '--only', 'ingest'])
   const daily = path.join(workspace.pipelinesDir, 'daily.yml')
   const yaml = await readFile(daily, 'utf8')

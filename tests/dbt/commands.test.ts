@@ -6,9 +6,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
 import { writeAwkwardProject } from '../support/awkward-project.ts'
-import { millrace, startWorkerProcess } from '../support/cli.ts'
+import { millrace } from '../support/cli.ts'
 import { filesNamed } from '../support/dbt-run.ts'
 import { queryCount } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 
 async function makeWorkspace(steps: readonly string[]): Promise<Workspace> {
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-awkward-')))
@@ -41,7 +42,7 @@ test('every command comes to its verdict; a stale target, a foreign lock and a b
     '{ dbt: { command: build }, on_failure: warn }',
   ])
   const projectBefore = await readdir(path.join(workspace.root, 'shop'))
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const run = await millrace(workspace, ['run', 'awkward'])
 
   const report = await reportOf(workspace)
@@ -84,7 +85,7 @@ test('a selection item that matches nothing refuses the run before anything is d
     'dbt: { command: run, select: [stg_customers, mart_godo] }',
     "dbt: { command: test, select: ['tag:P3'], exclude: [source:row.customers] }",
   ])
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const run = await millrace(workspace, ['run', 'awkward'])
 
   expect(run.code).toBe(1)

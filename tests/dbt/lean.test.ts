@@ -5,6 +5,8 @@ import { array, constantFrom, sample } from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import { INSTALLATION } from '../../src/platform/workspace.ts'
 
+const CHANGES = ['src/dbt/lean.py', 'src/dbt/warm_code.py']
+
 const STATEMENTS = [
   'select 1',
   'with a as (select 1) select * from a',
@@ -30,6 +32,7 @@ interface Looked {
   readonly macros: unknown
   readonly havePlace: readonly boolean[]
   readonly flagSource: string
+  readonly methods: readonly (readonly string[])[]
 }
 
 let dbt: Looked
@@ -41,7 +44,7 @@ beforeAll(async () => {
   statements = [...STATEMENTS, ...sample(words, 1_500).map((parts) => parts.join(' '))]
   const { stdout } = await execa(
     INSTALLATION.python,
-    [path.join(import.meta.dirname, 'lean_probe.py'), path.join(INSTALLATION.root, 'src/dbt/lean.py')],
+    [path.join(import.meta.dirname, 'lean_probe.py'), ...CHANGES.map((file) => path.join(INSTALLATION.root, file))],
     { input: JSON.stringify({ statements, unread: ['NewConnection'] }), cwd: import.meta.dirname },
   )
   ;({ dbt, lean } = JSON.parse(stdout) as { dbt: Looked; lean: Looked })
@@ -84,4 +87,14 @@ test('a node has a place in the project where its type has, the second time too'
 
 test('a behavior flag names the module that asks for it', () => {
   expect(lean.flagSource).toBe(dbt.flagSource)
+})
+
+test('a class that writes its methods on demand reads and writes the same, the second time too', () => {
+  const [first, second] = dbt.methods
+  expect(first?.slice(0, 2)).toEqual([
+    expect.stringContaining('items=[') as unknown,
+    "{'inner': {'n': 1, 's': None}, 'items': [{'n': 2, 's': 'x'}]}",
+  ])
+  expect(second).toEqual(first)
+  expect(lean.methods).toEqual(dbt.methods)
 })

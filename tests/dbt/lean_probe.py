@@ -1,6 +1,6 @@
-"""What dbt does by itself and what it does once src/dbt/lean.py has changed it, told side by side.
+"""What dbt does by itself and what it does once src/dbt/lean.py and warm_code.py have changed it, told side by side.
 
-`python lean_probe.py lean.py` reads {"statements": [sql, ...], "unread": [event, ...]} and writes JSON.
+`python lean_probe.py lean.py warm_code.py` reads {"statements": [sql, ...], "unread": [event, ...]} and writes JSON.
 """
 import collections
 import importlib.util
@@ -114,8 +114,66 @@ def flag_source():
     return flag._behavior_change_event.flag_source
 
 
+def methods():
+    """What (de)serializers of new classes make of objects, the second time too, and of what is none of theirs."""
+    from dataclasses import dataclass, field
+    from typing import Any, Dict, List, Optional
+
+    from dbt_common.dataclass_schema import ExtensibleDbtClassMixin, dbtClassMixin
+
+    @dataclass
+    class Inner(dbtClassMixin):
+        n: int
+        s: Optional[str] = None
+
+    @dataclass
+    class Outer(dbtClassMixin):
+        inner: Inner
+        items: List[Inner] = field(default_factory=list)
+
+        @classmethod
+        def __pre_deserialize__(cls, data: Dict[Any, Any]):
+            return super().__pre_deserialize__({**data, "items": data.get("items", [{"n": 0}])})
+
+    # Has methods of its own, although those of its base have been called.
+    @dataclass
+    class Wider(Outer):
+        more: int = 1
+
+    @dataclass
+    class Open(ExtensibleDbtClassMixin):
+        n: int
+
+    def outcome(call):
+        try:
+            return repr(call())
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    given = {"inner": {"n": 1}}
+    outer = Outer(Inner(1), [Inner(2, "x")])
+    return [
+        [
+            outcome(lambda: Outer.from_dict(given)),
+            outcome(lambda: outer.to_dict()),
+            outcome(lambda: outer.to_dict(omit_none=False)),
+            outcome(lambda: Outer.from_msgpack(outer.to_msgpack())),
+            outcome(lambda: Wider.from_dict({**given, "more": 2})),
+            outcome(lambda: Wider(Inner(3)).to_dict()),
+            outcome(lambda: Wider.from_msgpack(Wider(Inner(3), more=4).to_msgpack())),
+            outcome(lambda: Open.from_dict({"n": 1, "extra": 2}).to_dict()),
+            outcome(lambda: Outer.from_dict({"inner": 5})),
+            outcome(lambda: Inner.from_dict({})),
+            outcome(lambda: Outer.from_dict(given, unknown=1)),
+            outcome(lambda: outer.to_dict(unknown=1)),
+        ]
+        for _ in range(2)
+    ]
+
+
 def look(asked):
     return {
+        "methods": methods(),
         "ctes": [with_ctes(sql) for sql in asked["statements"]],
         "types": column_types(),
         "events": events(),
@@ -129,6 +187,7 @@ def main():
     asked = json.load(sys.stdin)
     before = look(asked)
     load(sys.argv[1]).install(asked["unread"])
+    load(sys.argv[2]).write_methods_on_demand()
     json.dump({"dbt": before, "lean": look(asked)}, sys.stdout)
 
 

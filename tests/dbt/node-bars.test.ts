@@ -6,18 +6,19 @@ import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
-import { startWorkerProcess, taskQueueOf } from '../support/cli.ts'
+import { taskQueueOf } from '../support/cli.ts'
 import { finishedNodes, until } from '../support/dbt-run.ts'
 import { modelName, writeGeneratedProject, type GeneratedProject } from '../support/generated-project.ts'
 import { barsOf } from '../support/history.ts'
 import { change } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 
 async function startRun(project: GeneratedProject) {
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-bars-')))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   await writeGeneratedProject(root, project)
   const workspace: Workspace = workspaceAt(root)
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) })
   onTestFinished(() => client.connection.close())
   const workflowId = taskQueueOf(workspace)

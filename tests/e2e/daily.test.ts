@@ -1,4 +1,4 @@
-// The daily pipeline as a user runs it: real server, real worker process, real dbt and DuckDB, the sample files.
+// The daily pipeline as a user runs it: real server, worker, dbt and DuckDB, the sample files.
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,6 +7,7 @@ import type { Workspace } from '../../src/platform/workspace.ts'
 import { millrace, startWorkerProcess, type CliResult } from '../support/cli.ts'
 import { truthOf } from '../support/truth.ts'
 import { change, query, queryCount } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-18'
@@ -65,7 +66,7 @@ test('a day goes from its files to checked marts, and every record is accounted 
 
 test('the same files are not loaded twice, a corrected file replaces its day, and other days stay', async () => {
   const workspace = await makeWorkspace()
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const file = path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`)
   const original = await readFile(file, 'utf8')
   const lastLineGone = original.slice(0, original.trimEnd().lastIndexOf('\n') + 1)
@@ -102,7 +103,7 @@ test('a param that no file name uses does not make another batch, and a table mo
   const daily = path.join(workspace.root, 'pipelines/daily.yml')
   const yaml = await readFile(daily, 'utf8')
   await writeFile(daily, yaml.replace('steps:', '  label: { type: string, default: a }\nsteps:'))
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   const ingest = (label: string) => run(workspace, '--only', 'ingest', '--date', DAY, '--label', label)
   const statuses = (report: RunReport) => report.steps[0]?.loads.map((load) => load.report?.status)
   const { good } = truthOf('social_interactions', DAY)
@@ -113,13 +114,13 @@ test('a param that no file name uses does not make another batch, and a table mo
   expect(await queryCount(workspace, 'select count(*) from raw.social_interactions')).toBe(good)
 
   await change(workspace, 'alter table raw.social_interactions rename to social_interactions_old')
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   expect(statuses(await ingest('b'))).toEqual(['already loaded', 'loaded'])
 })
 
 test('a file over its limit of rejects loads nothing, and its rejects are there to look at', async () => {
   const workspace = await makeWorkspace()
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   const file = path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`)
   const [header = '', ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n')
   await writeFile(file, [header, ...lines.slice(0, 20), 'only,three,fields'].join('\n'))
@@ -148,7 +149,7 @@ test('a file over its limit of rejects loads nothing, and its rejects are there 
 
 test('readers see the last good marts until new ones have passed their checks', async () => {
   const workspace = await makeWorkspace()
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   const file = path.join(workspace.root, 'pipelines/daily.yml')
   const yaml = await readFile(file, 'utf8')
   const users = async (from: Workspace | string, schema: string) =>
@@ -166,7 +167,7 @@ test('readers see the last good marts until new ones have passed their checks', 
   expect(await users(workspace, 'analytics_dev')).toBeGreaterThan(first)
 
   await writeFile(file, yaml)
-  const secondWorker = await startWorkerProcess(workspace)
+  const secondWorker = await startWorker(workspace)
   const good = await run(workspace, '--date', DAY)
   await secondWorker.stop()
   expect(good.outcome).toBe('succeeded')
@@ -179,7 +180,7 @@ test('readers see the last good marts until new ones have passed their checks', 
 
 test('a model that fails fails the run, and says which one and why', async () => {
   const workspace = await makeWorkspace()
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   await writeFile(
     path.join(workspace.root, 'dbt/models/marts/broken.sql'),
     "{{ config(contract={'enforced': false}) }} select no_such_column from {{ ref('mart_users') }}",
@@ -192,7 +193,7 @@ test('a model that fails fails the run, and says which one and why', async () =>
 
 test('a selection that matches nothing is never green', async () => {
   const workspace = await makeWorkspace()
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const file = path.join(workspace.root, 'pipelines/daily.yml')
   const yaml = await readFile(file, 'utf8')
   await writeFile(
@@ -211,7 +212,7 @@ test('a selection that matches nothing is never green', async () => {
 
 test('a missing file of the day stops the run before anything is loaded', async () => {
   const workspace = await makeWorkspace()
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   await rm(path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`))
   const report = await run(workspace, '--date', DAY)
   await worker.stop()

@@ -9,11 +9,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import type { IndustryTruth } from '../../tools/sample-data/industry.ts'
-import { millrace, startWorkerProcess } from '../support/cli.ts'
+import { millrace } from '../support/cli.ts'
 import { DWH_NAMES, writeDwhProject } from '../support/dwh-project.ts'
 import { usePostgres, withClient, type PostgresDatabase } from '../support/postgres-server.ts'
 import { duckdbOutput, postgresOutput, writeProfiles } from '../support/profiles.ts'
 import { query } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const truth: IndustryTruth = JSON.parse(
@@ -112,7 +113,7 @@ describe.each([
     const tableOf = async () =>
       kind === 'Postgres' ? await look("select 'candidates.fait_factures'::regclass::oid") : []
 
-    let running = await startWorkerProcess(workspace, worker)
+    let running = await startWorker(workspace, worker)
     await run(workspace, 'daily-incremental', '--only', 'ingest', '--date', '2026-11-17', '--target', target)
     const report = await run(workspace, 'phase2-dashboards', '--at', AT, '--target', target)
     await running.stop()
@@ -142,7 +143,7 @@ describe.each([
     ])
     const table = await tableOf()
 
-    running = await startWorkerProcess(workspace, worker)
+    running = await startWorker(workspace, worker)
     const day = await run(workspace, 'daily-incremental', '--date', '2026-11-18', '--target', target)
     await running.stop()
     expect(day.outcome).toBe('succeeded')
@@ -151,7 +152,7 @@ describe.each([
     expect(incremental).toHaveLength(325)
     expect(await tableOf()).toEqual(table)
 
-    running = await startWorkerProcess(workspace, worker)
+    running = await startWorker(workspace, worker)
     const week = await run(workspace, 'weekly-full-refresh', '--target', target)
     await running.stop()
     expect(week.outcome).toBe('succeeded')
@@ -170,7 +171,7 @@ test("somebody else's project of 60 models: only project_dir and names change, a
   let yaml = (await readFile(file, 'utf8')).replace('project_dir: dbt ', 'project_dir: warehouse ')
   for (const [ours, theirs] of Object.entries(DWH_NAMES)) yaml = yaml.replaceAll(ours, theirs)
   await writeFile(file, yaml)
-  const worker = await startWorkerProcess(workspace, { API_BASE_URL: 'http://127.0.0.1:1' })
+  const worker = await startWorker(workspace, { API_BASE_URL: 'http://127.0.0.1:1' })
   const report = await run(workspace, 'phase2-dashboards')
   await worker.stop()
 

@@ -4,7 +4,7 @@ import { Client } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import { useBigQuery } from '../support/bigquery-emulator.ts'
-import { millrace, startWorkerProcess } from '../support/cli.ts'
+import { millrace } from '../support/cli.ts'
 import { usePostgres } from '../support/postgres-server.ts'
 import { bigqueryOutput, duckdbOutput, postgresOutput, writeProfiles, type ProfileOutput } from '../support/profiles.ts'
 import { bigqueryRows } from '../support/rows/bigquery.ts'
@@ -12,6 +12,7 @@ import { duckdbRows, withDuckdbFile } from '../support/rows/duckdb.ts'
 import type { PlainRow } from '../support/rows/plain.ts'
 import { postgresRows } from '../support/rows/postgres.ts'
 import { truthOf } from '../support/truth.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-18'
@@ -31,7 +32,7 @@ async function runOn(
 ): Promise<Readonly<Record<string, readonly string[]>>> {
   const workspace = await makeWorkspace()
   await writeProfiles(path.join(workspace.root, 'dbt'), { prod: output(workspace) })
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   const { code, stdout } = await millrace(workspace, ['run', 'daily', '--date', DAY, '--target', 'prod'])
   await worker.stop()
   expect({ code, stdout }).toMatchObject({ code: 0 })

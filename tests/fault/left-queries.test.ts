@@ -6,11 +6,12 @@ import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
-import { millrace, startWorkerProcess, taskQueueOf } from '../support/cli.ts'
+import { millrace, taskQueueOf } from '../support/cli.ts'
 import { dbtPid } from '../support/dbt-run.ts'
 import { usePostgres, withClient, type PostgresDatabase } from '../support/postgres-server.ts'
 import { postgresOutput, writeProfiles } from '../support/profiles.ts'
 import { QUICK_POLICIES } from '../support/quick-policies.ts'
+import { startWorker } from '../support/worker.ts'
 
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 1)
 
@@ -69,7 +70,7 @@ test.each(Array.from({ length: ROUNDS }))(
   async () => {
     const site = await makeSite()
     const { workspace, database } = site
-    await startWorkerProcess(workspace)
+    await startWorker(workspace)
     const client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) })
     const workflowId = taskQueueOf(workspace)
     const start = { workflowId, taskQueue: workflowId, args: [{ policies: QUICK_POLICIES }] }
@@ -95,7 +96,7 @@ test.each(Array.from({ length: ROUNDS }))(
 test('a run that is cancelled in the middle of a query leaves none of it', async () => {
   const site = await makeSite()
   const { workspace, database } = site
-  await startWorkerProcess(workspace)
+  await startWorker(workspace)
   const { stdout } = await millrace(workspace, ['run', 'sleepy', '--detach'])
   const workflowId = /^\S+/.exec(stdout)?.[0] ?? ''
   await untilAsleep(site)

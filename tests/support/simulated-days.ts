@@ -4,8 +4,9 @@ import path from 'node:path'
 import { expect } from 'vitest'
 import { parse, stringify } from 'yaml'
 import type { Workspace } from '../../src/platform/workspace.ts'
-import { millrace, startWorkerProcess } from './cli.ts'
+import { millrace } from './cli.ts'
 import { query } from './warehouse.ts'
+import { startWorker } from './worker.ts'
 import { makeWorkspace } from './workspace.ts'
 
 export interface SimulatedDays {
@@ -47,7 +48,7 @@ export async function simulateDays(simulated: SimulatedDays): Promise<{ before: 
 }
 
 async function withWorker(workspace: Workspace, work: () => Promise<void>): Promise<void> {
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   await work()
   await worker.stop()
 }
