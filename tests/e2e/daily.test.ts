@@ -2,12 +2,13 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import type { RunRequest } from '../../src/pipeline/plan.ts'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import { millrace, startWorkerProcess, type CliResult } from '../support/cli.ts'
 import { truthOf } from '../support/truth.ts'
 import { change, query, queryCount } from '../support/warehouse.ts'
-import { startWorker } from '../support/worker.ts'
+import { startWorker, type TestWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-18'
@@ -22,14 +23,15 @@ function reportOf({ stdout, stderr }: CliResult): RunReport {
   return report
 }
 
-async function run(workspace: Workspace, ...args: string[]): Promise<RunReport> {
-  return reportOf(await millrace(workspace, ['run', 'daily', '--json', ...args]))
+/** A run of the day on this worker, with a request beside its date. */
+function runDay(worker: TestWorker, date: string, { params, ...request }: RunRequest = {}): Promise<RunReport> {
+  return worker.run('daily', { ...request, params: { date, ...params } })
 }
 
 test('a day goes from its files to checked marts, and every record is accounted for', async () => {
   const workspace = await makeWorkspace()
   const worker = await startWorkerProcess(workspace)
-  const report = await run(workspace, '--date', DAY)
+  const report = reportOf(await millrace(workspace, ['run', 'daily', '--json', '--date', DAY]))
   await worker.stop()
 
   expect(report).toMatchObject({
@@ -66,21 +68,21 @@ test('a day goes from its files to checked marts, and every record is accounted 
 
 test('the same files are not loaded twice, a corrected file replaces its day, and other days stay', async () => {
   const workspace = await makeWorkspace()
-  await startWorker(workspace)
+  const worker = await startWorker(workspace)
   const file = path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`)
   const original = await readFile(file, 'utf8')
   const lastLineGone = original.slice(0, original.trimEnd().lastIndexOf('\n') + 1)
-  const onlyIngest = ['--only', 'ingest', '--date', DAY]
+  const onlyIngest = { only: 'ingest' }
   const social = (report: RunReport) => report.steps[0]?.loads[1]?.report
   const { good } = truthOf('social_interactions', DAY)
 
-  await run(workspace, '--only', 'ingest', '--date', '2026-11-17')
-  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'loaded', loaded: good })
-  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'already loaded', loaded: good })
+  await runDay(worker, '2026-11-17', onlyIngest)
+  expect(social(await runDay(worker, DAY, onlyIngest))).toMatchObject({ status: 'loaded', loaded: good })
+  expect(social(await runDay(worker, DAY, onlyIngest))).toMatchObject({ status: 'already loaded', loaded: good })
   await writeFile(file, lastLineGone)
-  expect(social(await run(workspace, ...onlyIngest))).toMatchObject({ status: 'loaded', loaded: good - 1 })
+  expect(social(await runDay(worker, DAY, onlyIngest))).toMatchObject({ status: 'loaded', loaded: good - 1 })
   await writeFile(file, original)
-  const again = await run(workspace, ...onlyIngest)
+  const again = await runDay(worker, DAY, onlyIngest)
   expect(social(again)).toMatchObject({ status: 'loaded', loaded: good })
 
   const rows = await query(
@@ -104,18 +106,18 @@ test('a param that no file name uses does not make another batch, and a table mo
   const yaml = await readFile(daily, 'utf8')
   await writeFile(daily, yaml.replace('steps:', '  label: { type: string, default: a }\nsteps:'))
   const worker = await startWorker(workspace)
-  const ingest = (label: string) => run(workspace, '--only', 'ingest', '--date', DAY, '--label', label)
+  const ingest = (on: TestWorker, label: string) => runDay(on, DAY, { only: 'ingest', params: { label } })
   const statuses = (report: RunReport) => report.steps[0]?.loads.map((load) => load.report?.status)
   const { good } = truthOf('social_interactions', DAY)
 
-  expect(statuses(await ingest('a'))).toEqual(['loaded', 'loaded'])
-  expect(statuses(await ingest('b'))).toEqual(['already loaded', 'already loaded'])
+  expect(statuses(await ingest(worker, 'a'))).toEqual(['loaded', 'loaded'])
+  expect(statuses(await ingest(worker, 'b'))).toEqual(['already loaded', 'already loaded'])
   await worker.stop()
   expect(await queryCount(workspace, 'select count(*) from raw.social_interactions')).toBe(good)
 
   await change(workspace, 'alter table raw.social_interactions rename to social_interactions_old')
-  await startWorker(workspace)
-  expect(statuses(await ingest('b'))).toEqual(['already loaded', 'loaded'])
+  const secondWorker = await startWorker(workspace)
+  expect(statuses(await ingest(secondWorker, 'b'))).toEqual(['already loaded', 'loaded'])
 })
 
 test('a file over its limit of rejects loads nothing, and its rejects are there to look at', async () => {
@@ -125,7 +127,7 @@ test('a file over its limit of rejects loads nothing, and its rejects are there 
   const [header = '', ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n')
   await writeFile(file, [header, ...lines.slice(0, 20), 'only,three,fields'].join('\n'))
 
-  const report = await run(workspace, '--date', DAY)
+  const report = await runDay(worker, DAY)
   await worker.stop()
   expect(report.failure?.type).toBe('RejectsOverLimit')
   expect(report.steps.map(({ state }) => state)).toEqual([
@@ -156,9 +158,9 @@ test('readers see the last good marts until new ones have passed their checks', 
     await queryCount(from, `select count(*) from ${schema}.mart_users`)
   const copy = path.join(workspace.stateDir, 'published.duckdb')
 
-  await run(workspace, '--date', '2026-11-17')
+  await runDay(worker, '2026-11-17')
   await writeFile(file, yaml.replace('rows: { min: 1 }', 'rows: { min: 1000000 }'))
-  const failed = await run(workspace, '--date', DAY)
+  const failed = await runDay(worker, DAY)
   expect(failed.failure?.type).toBe('MartsFailed')
   // The copy is for readers while a worker has the warehouse.
   const first = await users(copy, 'analytics_dev_live')
@@ -168,7 +170,7 @@ test('readers see the last good marts until new ones have passed their checks', 
 
   await writeFile(file, yaml)
   const secondWorker = await startWorker(workspace)
-  const good = await run(workspace, '--date', DAY)
+  const good = await runDay(secondWorker, DAY)
   await secondWorker.stop()
   expect(good.outcome).toBe('succeeded')
   const second = await users(workspace, 'analytics_dev')
@@ -180,12 +182,12 @@ test('readers see the last good marts until new ones have passed their checks', 
 
 test('a model that fails fails the run, and says which one and why', async () => {
   const workspace = await makeWorkspace()
-  await startWorker(workspace)
+  const worker = await startWorker(workspace)
   await writeFile(
     path.join(workspace.root, 'dbt/models/marts/broken.sql'),
     "{{ config(contract={'enforced': false}) }} select no_such_column from {{ ref('mart_users') }}",
   )
-  const report = await run(workspace, '--date', DAY)
+  const report = await runDay(worker, DAY)
   expect(report.run).toBe('failed')
   expect(report.failure?.type).toBe('DbtNodesFailed')
   expect(report.failure?.message).toMatch(/model broken \(database\): .*no_such_column/)
@@ -193,14 +195,14 @@ test('a model that fails fails the run, and says which one and why', async () =>
 
 test('a selection that matches nothing is never green', async () => {
   const workspace = await makeWorkspace()
-  await startWorker(workspace)
+  const worker = await startWorker(workspace)
   const file = path.join(workspace.root, 'pipelines/daily.yml')
   const yaml = await readFile(file, 'utf8')
   await writeFile(
     file,
     yaml.replace("run, select: ['tag:daily']", "run, select: ['mart_users,mart_content_performance']"),
   )
-  const report = await run(workspace, '--date', DAY)
+  const report = await runDay(worker, DAY)
   expect(report.failure?.type).toBe('DbtNothingSelected')
   const { code, stderr } = await millrace(workspace, ['check', 'daily'])
   expect(code).toBe(1)
@@ -214,7 +216,7 @@ test('a missing file of the day stops the run before anything is loaded', async 
   const workspace = await makeWorkspace()
   const worker = await startWorker(workspace)
   await rm(path.join(workspace.root, `data/inbox/social_interactions-${DAY}.csv`))
-  const report = await run(workspace, '--date', DAY)
+  const report = await runDay(worker, DAY)
   await worker.stop()
   expect(report.failure).toMatchObject({ type: 'FileMissing' })
   expect(report.failure?.message).toContain(`social_interactions-${DAY}.csv does not exist`)

@@ -6,10 +6,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { RunReport } from '../../src/pipeline/report.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import type { IndustryTruth } from '../../tools/sample-data/industry.ts'
-import { millrace } from '../support/cli.ts'
 import { DWH_NAMES, writeDwhProject } from '../support/dwh-project.ts'
 import { usePostgres, withClient, type PostgresDatabase } from '../support/postgres-server.ts'
 import { duckdbOutput, postgresOutput, writeProfiles } from '../support/profiles.ts'
@@ -70,14 +68,6 @@ async function startApi(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}` // listens on a port
 }
 
-async function run(workspace: Workspace, ...args: string[]): Promise<RunReport> {
-  const { stdout, stderr } = await millrace(workspace, ['run', ...args, '--json'])
-  const events = stdout.trim().split('\n')
-  const report = events.map((line) => JSON.parse(line) as { report?: RunReport }).find((event) => event.report)?.report
-  if (report === undefined) throw new Error(`no report in: ${stdout}\n${stderr}`)
-  return report
-}
-
 /** The marts' rows with those columns that the truth speaks of; numbers as numbers, whatever the driver makes of them. */
 async function marts({ look, prefix }: Site): Promise<Record<string, unknown>> {
   const expected = truthOf('2026-11-17')
@@ -108,15 +98,15 @@ describe.each([
   test('the seven tasks build marts that equal the truth; an incremental day after them equals a full refresh', async () => {
     const site = await open()
     const { workspace, target, look, prefix } = site
-    const worker = { API_BASE_URL: await startApi() }
+    const api = { API_BASE_URL: await startApi() }
     const invoices = () => look('select * from candidates.fait_factures order by facture_id')
     const tableOf = async () =>
       kind === 'Postgres' ? await look("select 'candidates.fait_factures'::regclass::oid") : []
 
-    let running = await startWorker(workspace, worker)
-    await run(workspace, 'daily-incremental', '--only', 'ingest', '--date', '2026-11-17', '--target', target)
-    const report = await run(workspace, 'phase2-dashboards', '--at', AT, '--target', target)
-    await running.stop()
+    let worker = await startWorker(workspace, api)
+    await worker.run('daily-incremental', { only: 'ingest', params: { date: '2026-11-17' }, target })
+    const report = await worker.run('phase2-dashboards', { runTime: AT, target })
+    await worker.stop()
 
     expect(report.steps.map(({ id }) => id)).toEqual(TASKS)
     expect(report.steps.map(({ state }) => state)).toEqual([
@@ -143,18 +133,18 @@ describe.each([
     ])
     const table = await tableOf()
 
-    running = await startWorker(workspace, worker)
-    const day = await run(workspace, 'daily-incremental', '--date', '2026-11-18', '--target', target)
-    await running.stop()
+    worker = await startWorker(workspace, api)
+    const day = await worker.run('daily-incremental', { params: { date: '2026-11-18' }, target })
+    await worker.stop()
     expect(day.outcome).toBe('succeeded')
     expect(await marts(site)).toEqual(truthOf('2026-11-18'))
     const incremental = await invoices()
     expect(incremental).toHaveLength(325)
     expect(await tableOf()).toEqual(table)
 
-    running = await startWorker(workspace, worker)
-    const week = await run(workspace, 'weekly-full-refresh', '--target', target)
-    await running.stop()
+    worker = await startWorker(workspace, api)
+    const week = await worker.run('weekly-full-refresh', { target })
+    await worker.stop()
     expect(week.outcome).toBe('succeeded')
     expect(await invoices()).toEqual(incremental)
     expect(await marts(site)).toEqual(truthOf('2026-11-18'))
@@ -172,7 +162,7 @@ test("somebody else's project of 60 models: only project_dir and names change, a
   for (const [ours, theirs] of Object.entries(DWH_NAMES)) yaml = yaml.replaceAll(ours, theirs)
   await writeFile(file, yaml)
   const worker = await startWorker(workspace, { API_BASE_URL: 'http://127.0.0.1:1' })
-  const report = await run(workspace, 'phase2-dashboards')
+  const report = await worker.run('phase2-dashboards')
   await worker.stop()
 
   expect(report.outcome).toBe('warned')

@@ -1,5 +1,5 @@
 // The real workflow on the real server with activities that a test scripts: for the story's own rules.
-import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
 import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
 import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
@@ -9,10 +9,10 @@ import { DBT_ACTIVITIES } from '../../src/pipeline/dbt-command.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import type { Plan, PlannedStep, RunRequest } from '../../src/pipeline/plan.ts'
 import { ingestEntry } from './ingest-entry.ts'
+import { endOf, type RunEnd } from './run-end.ts'
 import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
 import { workflowBundle } from '../../src/temporal/workflow-bundle.ts'
-import type { RunProgress } from '../../src/workflows/run-state.ts'
-import type { DbtReport, LoadReport, RunReport } from '../../src/pipeline/report.ts'
+import type { DbtReport, LoadReport } from '../../src/pipeline/report.ts'
 
 Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
 
@@ -21,8 +21,7 @@ export interface Scripted {
   readonly client: Client
   /** One more run of the same plan, on the same worker. */
   again(): Promise<Scripted>
-  /** Waits for the end, however it is: the report, and the error's type and message if the run failed. */
-  end(): Promise<{ readonly report: RunReport; readonly status: string; readonly failureType: string | undefined }>
+  end(): Promise<RunEnd>
 }
 
 /** Starts a run of a plan with these activities; those left out succeed. */
@@ -90,22 +89,6 @@ export async function openScripted(plan: Plan, activities: Partial<Activities>):
       return { handle, end: () => endOf(handle) }
     },
   }
-}
-
-async function endOf(handle: WorkflowHandle) {
-  const failed = await handle.result().then(
-    () => undefined,
-    (error: unknown) => {
-      if (error instanceof WorkflowFailedError) return error
-      throw error
-    },
-  )
-  const { status } = await handle.describe()
-  const cause = failed?.cause as { type?: string; details?: RunReport[] } | undefined
-  const { report: queried } = await handle.query<RunProgress>('progress')
-  const report = failed === undefined ? ((await handle.result()) as RunReport) : (cause?.details?.[0] ?? queried)
-  if (report === null) throw new Error(`no report came with ${String(failed?.cause)}`)
-  return { report, status: status.name, failureType: cause?.type }
 }
 
 export const dbtReport: DbtReport = {

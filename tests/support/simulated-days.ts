@@ -3,10 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect } from 'vitest'
 import { parse, stringify } from 'yaml'
+import type { RunRequest } from '../../src/pipeline/plan.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
-import { millrace } from './cli.ts'
 import { query } from './warehouse.ts'
-import { startWorker } from './worker.ts'
+import { startWorker, type TestWorker } from './worker.ts'
 import { makeWorkspace } from './workspace.ts'
 
 export interface SimulatedDays {
@@ -32,30 +32,30 @@ export async function simulateDays(simulated: SimulatedDays): Promise<{ before: 
   const daily = await makeWorkspace()
   await simulated.write(daily.root)
   await onlyLoadAndBuild(daily, pipeline)
-  await withWorker(daily, async () => {
-    for (const day of days) await run(daily, pipeline, day, builtOn.includes(day) ? [] : ['--only', 'ingest'])
+  await withWorker(daily, async (worker) => {
+    for (const day of days) await run(worker, pipeline, day, builtOn.includes(day) ? {} : { only: 'ingest' })
   })
   const before = await rowsOf(daily, tables)
   const corrected = await simulated.correct(daily.root)
-  await withWorker(daily, () => run(daily, pipeline, corrected))
+  await withWorker(daily, (worker) => run(worker, pipeline, corrected))
 
   const once = await makeWorkspace()
   await simulated.write(once.root)
   await simulated.correct(once.root)
   await onlyLoadAndBuild(once, pipeline, (files) => files.replaceAll('{date}', '*'))
-  await withWorker(once, () => run(once, pipeline, days.at(-1) ?? ''))
+  await withWorker(once, (worker) => run(worker, pipeline, days.at(-1) ?? ''))
   return { before, after: await rowsOf(daily, tables), rebuilt: await rowsOf(once, tables) }
 }
 
-async function withWorker(workspace: Workspace, work: () => Promise<void>): Promise<void> {
+async function withWorker(workspace: Workspace, work: (worker: TestWorker) => Promise<void>): Promise<void> {
   const worker = await startWorker(workspace)
-  await work()
+  await work(worker)
   await worker.stop()
 }
 
-async function run(workspace: Workspace, pipeline: string, day: string, more: readonly string[] = []): Promise<void> {
-  const { code, stdout, stderr } = await millrace(workspace, ['run', pipeline, '--date', day, ...more])
-  expect({ code, stdout, stderr }).toMatchObject({ code: 0 })
+async function run(worker: TestWorker, pipeline: string, date: string, request: RunRequest = {}): Promise<void> {
+  const { outcome, failure } = await worker.run(pipeline, { params: { date }, ...request })
+  expect({ outcome, failure }).toEqual({ outcome: 'succeeded', failure: null })
 }
 
 interface PipelineParts {

@@ -1,12 +1,23 @@
 // The real worker in the test's own process, for tests that are about what a run does, not about processes that die.
 import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { afterAll, inject, onTestFinished, vi } from 'vitest'
+import { startRun } from '../../src/cli/start-run.ts'
 import { openDbtHosts } from '../../src/dbt/launcher.ts'
+import type { RunRequest } from '../../src/pipeline/plan.ts'
+import type { RunReport } from '../../src/pipeline/report.ts'
 import { readEnvironment, runLimits } from '../../src/platform/environment.ts'
 import type { Workspace } from '../../src/platform/workspace.ts'
-import { ownServerAddress } from '../../src/temporal/connect.ts'
-import { startWorker as startRealWorker, type RunningWorker } from '../../src/worker.ts'
+import { connectClient, ownServerAddress } from '../../src/temporal/connect.ts'
+import { startWorker as startRealWorker } from '../../src/worker.ts'
 import { taskQueueOf } from './cli.ts'
+import { endOf } from './run-end.ts'
+
+export interface TestWorker {
+  /** Runs a pipeline as `millrace run` does, and returns its report, whatever came of it. */
+  run(pipeline: string, request?: RunRequest): Promise<RunReport>
+  /** What the worker was given is free again when it resolves. */
+  stop(): Promise<void>
+}
 
 Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
 
@@ -21,14 +32,15 @@ afterAll(() => dbtHosts.stop())
 export async function startWorker(
   workspace: Workspace,
   variables: Readonly<Record<string, string>> = {},
-): Promise<Pick<RunningWorker, 'stop'>> {
+): Promise<TestWorker> {
   for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
   onTestFinished(() => void vi.unstubAllEnvs())
   const environment = { ...readEnvironment(), taskQueue: taskQueueOf(workspace) }
+  const server = ownServerAddress({ address: inject('temporalAddress'), uiUrl: '' })
   const worker = await startRealWorker({
     workspace,
     environment,
-    server: ownServerAddress({ address: inject('temporalAddress'), uiUrl: '' }),
+    server,
     searchAttributes: true,
     runLimits: runLimits(environment),
     dbtHosts,
@@ -36,5 +48,17 @@ export async function startWorker(
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= worker.stop())
   onTestFinished(stop)
-  return { stop }
+  return {
+    stop,
+    async run(pipeline, request = {}) {
+      const connected = await connectClient(server)
+      try {
+        const handle = await startRun(connected, workspace, environment.taskQueue, pipeline, request)
+        const { report } = await endOf(handle)
+        return report
+      } finally {
+        await connected.connection.close()
+      }
+    },
+  }
 }
