@@ -7,7 +7,7 @@ import { Client, Connection } from '@temporalio/client'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { openRunLog, type RunEvent } from '../../src/platform/run-log.ts'
 import { INSTALLATION, runFolder, workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
-import { millrace, startWorkerProcess, taskQueueOf, testEnvironment } from '../support/cli.ts'
+import { millrace, taskQueueOf, testEnvironment } from '../support/cli.ts'
 import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
@@ -294,7 +294,7 @@ test('a worker removes old runs when it starts', async () => {
   const longAgo = new Date(Date.now() - 31 * 86_400_000)
   const old = runFolder(workspace, 'daily-dev-1', RUN_ID)
   for (const name of ['events.jsonl', 'report.json', '.']) await utimes(path.join(old, name), longAgo, longAgo)
-  const worker = await startWorkerProcess(workspace)
+  const worker = await startWorker(workspace)
   await worker.stop()
   expect((await logs(workspace, 'daily-dev-1', '--json')).code).toBe(2)
   expect((await logs(workspace, 'daily-dev-2', '--json')).code).toBe(0)

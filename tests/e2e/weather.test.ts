@@ -1,9 +1,10 @@
 // weather-hourly as a user runs it: real server, worker, dbt and DuckDB, against the fake of Météo-France's API.
 import { expect, test, onTestFinished } from 'vitest'
+import type { RunRequest } from '../../src/pipeline/plan.ts'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { startFakeApi } from '../../tools/meteofrance/api.ts'
-import { millrace, startWorkerProcess } from '../support/cli.ts'
 import { query } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 /** The oracle: what the fake served, split by hand; per station and hour the row with the latest reference_time. */
@@ -23,35 +24,30 @@ test('observations are loaded once per station and hour, the newest publication 
   const api = await startFakeApi({ key: 'k-0123456789', now: () => now })
   onTestFinished(() => api.close())
   const workspace = await makeWorkspace()
-  const worker = await startWorkerProcess(workspace, { METEOFRANCE_URL: api.url, METEOFRANCE_API_KEY: 'k-0123456789' })
-  const run = async (...args: string[]): Promise<RunReport> => {
-    const { stdout, stderr } = await millrace(workspace, ['run', 'weather-hourly', '--json', ...args])
-    const events = stdout.trim().split('\n')
-    const found = events.map((line) => JSON.parse(line) as { report?: RunReport }).find(({ report }) => report)?.report
-    if (found === undefined) throw new Error(`no report in: ${stdout}\n${stderr}`)
-    return found
-  }
+  const worker = await startWorker(workspace, { METEOFRANCE_URL: api.url, METEOFRANCE_API_KEY: 'k-0123456789' })
+  const run = (dept: string, request: RunRequest = {}) => worker.run('weather-hourly', { ...request, params: { dept } })
+  const onlyIngest = { only: 'ingest' }
   const loads = (report: RunReport) => report.steps[0]?.loads.map((load) => load.report?.status)
   const bodies = () => api.requests.map(({ body }) => body)
 
-  const first = await run('--dept', '9,2A')
+  const first = await run('9,2A')
   expect(first.failure).toBeNull()
   expect(first).toMatchObject({ outcome: 'succeeded', run: 'succeeded' })
   expect(api.requests.map(({ department }) => department)).toEqual(expect.arrayContaining(['9', '2A']))
-  expect(loads(await run('--dept', '9', '--only', 'ingest'))).toEqual(['already loaded'])
+  expect(loads(await run('9', onlyIngest))).toEqual(['already loaded'])
 
   now += 3 * 3_600_000
   api.faults.push({ kind: 'throttle', retryAfter: '1' })
-  expect(loads(await run('--dept', '9'))).toEqual(['loaded'])
+  expect(loads(await run('9'))).toEqual(['loaded'])
   api.faults.push({ kind: 'header only' })
-  const nothing = await run('--dept', '9', '--only', 'ingest')
+  const nothing = await run('9', onlyIngest)
   expect(nothing).toMatchObject({ outcome: 'warned', failure: null })
   api.faults.push({ kind: 'throttle', retryAfter: '3600' })
-  expect((await run('--dept', '9', '--only', 'ingest')).failure?.type).toBe('SourceThrottled')
+  expect((await run('9', onlyIngest)).failure?.type).toBe('SourceThrottled')
   // The rest of a week, asked for once a day; the last answer is built with all that came before.
   for (let day = 1; day < 7; day++) {
     now += 23 * 3_600_000
-    expect((await run('--dept', '9', ...(day < 6 ? ['--only', 'ingest'] : []))).outcome).toBe('succeeded')
+    expect((await run('9', day < 6 ? onlyIngest : {})).outcome).toBe('succeeded')
   }
   await worker.stop()
 
@@ -73,8 +69,8 @@ test('observations are loaded once per station and hour, the newest publication 
     '${METEOFRANCE_URL}/paquet/horaire?id-departement=9&format=csv',
   ])
 
-  await startWorkerProcess(workspace, { METEOFRANCE_URL: api.url })
-  const keyless = await run('--dept', '9')
+  const keylessWorker = await startWorker(workspace, { METEOFRANCE_API_KEY: '' })
+  const keyless = await keylessWorker.run('weather-hourly', { params: { dept: '9' } })
   expect(keyless.failure?.type).toBe('SourceUnconfigured')
   expect(keyless.failure?.message).toContain('get a key at https://portail-api.meteofrance.fr')
 }, 300_000)

@@ -16,6 +16,7 @@ import { barsOf } from '../support/history.ts'
 import { QUICK_POLICIES } from '../support/quick-policies.ts'
 import { modelName, writeGeneratedProject } from '../support/generated-project.ts'
 import { query, queryCount } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 
 const MODELS = 6
 /** About half a second of work in each model: time to hit one. */
@@ -29,11 +30,11 @@ const TAKEN_OVER: Disturbance = {
   work: 80_000_000,
   name: 'the worker hangs until it is taken for dead, another one takes over, and it comes to again',
   attempts: 1,
-  async disturb({ workspace, worker, startWorker }) {
+  async disturb({ workspace, worker }) {
     const before = await dbtPid(workspace)
     worker.process.kill('SIGSTOP')
     onTestFinished(() => void worker.process.kill('SIGCONT'))
-    await startWorker()
+    await startWorker(workspace)
     await until(async () => ![undefined, before].includes(await dbtPid(workspace)))
     worker.process.kill('SIGCONT')
   },
@@ -44,8 +45,6 @@ const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 1)
 interface Disturbed {
   readonly workspace: Workspace
   readonly worker: WorkerProcess
-  /** Starts one more. */
-  readonly startWorker: () => Promise<WorkerProcess>
   readonly server: { readonly pid: number; restart(): Promise<void> } | undefined
 }
 
@@ -70,18 +69,18 @@ const DISTURBANCES: readonly Disturbance[] = [
   {
     name: 'the worker is killed',
     attempts: 1,
-    async disturb({ worker, startWorker }) {
+    async disturb({ workspace, worker }) {
       worker.process.kill('SIGKILL')
       await worker.ended
-      await startWorker()
+      await startWorker(workspace)
     },
   },
   {
     name: 'the worker is stopped in order, as by a deploy',
     attempts: 1,
-    async disturb({ worker, startWorker }) {
+    async disturb({ workspace, worker }) {
       await worker.stop()
-      await startWorker()
+      await startWorker(workspace)
     },
   },
   {
@@ -120,8 +119,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN))(
     const workspace = await makeWorkspace(work, launcher)
     const server = ownServer === true ? await startServer(workspace) : undefined
     const address = server?.address ?? inject('temporalAddress')
-    const startWorker = () => startWorkerProcess(workspace, { TEMPORAL_ADDRESS: address })
-    const worker = await startWorker()
+    const worker = await startWorkerProcess(workspace, { TEMPORAL_ADDRESS: address })
     const client = new Client({ connection: await Connection.connect({ address }) })
     const workflowId = taskQueueOf(workspace)
     const start = { workflowId, taskQueue: workflowId, args: [{ policies: QUICK_POLICIES }] }
@@ -129,7 +127,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => CHOSEN))(
     await until(async () => (await finishedNodes(workspace)).length >= 5)
 
     const doneBefore = await finishedNodes(workspace)
-    await disturb({ workspace, worker, startWorker, server })
+    await disturb({ workspace, worker, server })
     const report = await resultOf(client, workflowId)
     const { bars, refusedTasks } = await barsOf(client.workflow.getHandle(workflowId))
     await client.connection.close()

@@ -9,6 +9,7 @@ import { processesNaming } from '../support/dbt-run.ts'
 import { QUICK_POLICIES } from '../support/quick-policies.ts'
 import { truthOf } from '../support/truth.ts'
 import { queryCount } from '../support/warehouse.ts'
+import { startWorker } from '../support/worker.ts'
 import { makeWorkspace } from '../support/workspace.ts'
 
 const DAY = '2026-11-17'
@@ -40,7 +41,7 @@ test.each(Array.from({ length: ROUNDS }).flatMap(() => POINTS))(
 
     expect(await doomed.ended).toEqual({ code: null, signal: 'SIGKILL' })
     expect(existsSync(marker)).toBe(true)
-    const worker = await startWorkerProcess(workspace)
+    const worker = await startWorker(workspace)
     const report = (await handle.result()) as RunReport
     await worker.stop()
     await client.connection.close()
