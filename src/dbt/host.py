@@ -393,8 +393,8 @@ def main():
     # What is imported stays: nothing to look for.
     gc.disable()
     host = Host(answers, classes_file)
-    host.code.write_methods_on_demand()
     try:
+        host.code.write_methods_on_demand()
         version = host.warm.require_dbt()
     except Exception as error:
         host.answer(unfit=str(error))

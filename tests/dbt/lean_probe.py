@@ -144,6 +144,11 @@ def methods():
     class Open(ExtensibleDbtClassMixin):
         n: int
 
+    # Is given more than a value in the first calls.
+    @dataclass
+    class Asked(dbtClassMixin):
+        n: int
+
     def outcome(call):
         try:
             return repr(call())
@@ -162,6 +167,8 @@ def methods():
             outcome(lambda: Wider(Inner(3)).to_dict()),
             outcome(lambda: Wider.from_msgpack(Wider(Inner(3), more=4).to_msgpack())),
             outcome(lambda: Open.from_dict({"n": 1, "extra": 2}).to_dict()),
+            outcome(lambda: Asked.from_msgpack("{'n': 1}", decoder=eval)),
+            outcome(lambda: Asked(1).to_msgpack(encoder=repr)),
             outcome(lambda: Outer.from_dict({"inner": 5})),
             outcome(lambda: Inner.from_dict({})),
             outcome(lambda: Outer.from_dict(given, unknown=1)),
