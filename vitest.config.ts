@@ -2,10 +2,11 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** So that none of them is left to one process at the end: a fresh clone does not know yet which files take long. */
+/** In a fresh clone, too, which does not know yet which files take long: none of them is left to one process at the end. */
 class LongOnesFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
+    if (files.some((file) => this.ctx.cache.getTestSpecificationResult(file) !== undefined)) return sorted
     const isLong = ({ moduleId }: TestSpecification) => /\/tests\/(contract|dbt|e2e|fault)\//.test(moduleId)
     return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
   }

@@ -6,11 +6,12 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import proto from '@temporalio/proto'
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { NativeConnection, Worker } from '@temporalio/worker'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { installQuietRuntime } from './support/quiet-runtime.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
@@ -294,7 +295,7 @@ async function health(taskQueue: string): Promise<number> {
 }
 
 test('a worker is healthy only while the server sees one of its own host ask for work', async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
+  installQuietRuntime()
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
   onTestFinished(() => connection.close())
   const workflowsPath = path.join(root, 'src/workflows/index.ts')

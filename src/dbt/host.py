@@ -83,8 +83,9 @@ class Host:
         self.private = [wakeup_read, wakeup_write]
         self.pending = b""
         gc.enable()
-        # What is unreachable is looked for when there is nothing else to do.
+        # It takes a third of a second to look for what the imports have left.
         gc.freeze()
+        self.later.append(iter([thaw_and_freeze]))
         while True:
             ready = self.selector.select(0 if self.chores else IDLE_S if self.later else None)
             for key, _ in ready:
@@ -102,7 +103,6 @@ class Host:
             return
         self.chores.pop(0)
         if not self.chores:
-            gc.unfreeze()
             freeze()
             self.classes.save()
 
@@ -216,11 +216,12 @@ class Host:
             oldest = next(iter(self.kept))
             replaced = self.kept.pop(oldest)
             self.texts.pop(oldest, None)
-        if replaced is not None:
+        if replaced is None:
+            freeze()
+        else:
             self.code.forget_templates(self.manifests(), self.codes)
             # What is frozen is never looked at again: it would stay for ever.
-            gc.unfreeze()
-        freeze()
+            thaw_and_freeze()
         self.chores.append(self.warm.text_chores(manifest, self.texts[key]))
 
     def manifests(self):
@@ -346,6 +347,12 @@ def freeze():
     """What is here now belongs to the host for good: a fork need neither look at it nor copy it."""
     gc.collect()
     gc.freeze()
+
+
+def thaw_and_freeze():
+    """The same of all that has been frozen before."""
+    gc.unfreeze()
+    freeze()
 
 
 def write_exit(file, text):

@@ -12,6 +12,13 @@ import os
 import pkgutil
 import sys
 
+#: Of a builder, which writes one method of one class.
+USED_OF_MASHUMARO = (
+    "add_pack_method", "add_unpack_method", "allow_postponed_evaluation", "cls", "decoder", "default_dialect", "dialect",
+    "encoder", "format_name", "get_config", "get_pack_method_name", "get_unpack_method_name", "initial_type_args",
+    "is_code_generation_option_enabled", "is_nailed", "_get_encoder_kwargs",
+)
+
 
 def write_methods_on_demand():
     """In the host, before dbt is imported: a class's (de)serializers are written when they are first called. dbt asks for
@@ -21,14 +28,16 @@ def write_methods_on_demand():
     from mashumaro.core.meta.code import builder as code
 
     builder_type = code.CodeBuilder
-    if not hasattr(builder_type, "is_nailed"):
-        # mashumaro 3.10 and before.
+    sample = builder_type(type("Sample", (), {}))
+    if not hasattr(code, "ADD_DIALECT_SUPPORT") or not all(hasattr(sample, name) for name in USED_OF_MASHUMARO):
+        # Another mashumaro than the one that this was read in (3.17): it does so in its own way.
         return
 
     def is_put_off(builder):
-        """As mashumaro decides it, where the method has no dialects to choose from."""
-        is_plain = builder.dialect is None and not builder.is_code_generation_option_enabled(code.ADD_DIALECT_SUPPORT)
-        return is_plain and builder.is_nailed and builder.allow_postponed_evaluation and builder.get_config().lazy_compilation
+        """As mashumaro decides it, where the method has neither dialects nor types to choose from."""
+        has_dialects = builder.dialect is not None or builder.is_code_generation_option_enabled(code.ADD_DIALECT_SUPPORT)
+        is_plain = builder.is_nailed and not has_dialects and not builder.initial_type_args
+        return is_plain and builder.allow_postponed_evaluation and builder.get_config().lazy_compilation
 
     def put(cls, name, method):
         setattr(cls, name, method)
@@ -42,12 +51,12 @@ def write_methods_on_demand():
         if not is_put_off(builder):
             write_unpack(builder)
             return
-        options = {"format_name": builder.format_name, "decoder": builder.decoder}
-        name = builder.get_unpack_method_name(type_args=builder.initial_type_args, **options)
-        options |= {"first_method": name, "default_dialect": builder.default_dialect}
+        way = {"format_name": builder.format_name, "decoder": builder.decoder}
+        name = builder.get_unpack_method_name(**way)
+        way |= {"default_dialect": builder.default_dialect}
 
         def unpack(cls, *values, **flags):
-            builder_type(cls, allow_postponed_evaluation=False, **options).add_unpack_method()
+            builder_type(cls, allow_postponed_evaluation=False, **way).add_unpack_method()
             return getattr(cls, name)(*values, **flags)
 
         put(builder.cls, name, classmethod(unpack))
@@ -56,13 +65,12 @@ def write_methods_on_demand():
         if not is_put_off(builder):
             write_pack(builder)
             return
-        options = {"format_name": builder.format_name, "encoder": builder.encoder}
-        name = builder.get_pack_method_name(type_args=builder.initial_type_args, **options)
-        options |= {"first_method": name, "default_dialect": builder.default_dialect}
-        options["encoder_kwargs"] = builder._get_encoder_kwargs()
+        way = {"format_name": builder.format_name, "encoder": builder.encoder}
+        name = builder.get_pack_method_name(**way)
+        way |= {"default_dialect": builder.default_dialect, "encoder_kwargs": builder._get_encoder_kwargs()}
 
         def pack(self, *values, **flags):
-            builder_type(type(self), allow_postponed_evaluation=False, **options).add_pack_method()
+            builder_type(type(self), allow_postponed_evaluation=False, **way).add_pack_method()
             return getattr(self, name)(*values, **flags)
 
         put(builder.cls, name, pack)

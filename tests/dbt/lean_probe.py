@@ -115,11 +115,28 @@ def flag_source():
 
 
 def methods():
-    """What (de)serializers of new classes make of objects, the second time too, and of what is none of theirs."""
+    """What (de)serializers of new classes make of objects, the second time too, and of what is none of theirs; and how many
+    texts were compiled for the classes alone.
+    """
     from dataclasses import dataclass, field
     from typing import Any, Dict, List, Optional
 
     from dbt_common.dataclass_schema import ExtensibleDbtClassMixin, dbtClassMixin
+    from mashumaro import DataClassDictMixin
+    from mashumaro.core.meta.code.builder import CodeBuilder
+
+    # One that is not put off, with a class in it that has no methods.
+    @dataclass
+    class Bare:
+        n: int
+
+    @dataclass
+    class Eager(DataClassDictMixin):
+        bare: Bare
+
+    compiled = []
+    compile_text = CodeBuilder.compile
+    CodeBuilder.compile = lambda builder: (compiled.append(builder.cls), compile_text(builder))
 
     @dataclass
     class Inner(dbtClassMixin):
@@ -149,6 +166,8 @@ def methods():
     class Asked(dbtClassMixin):
         n: int
 
+    CodeBuilder.compile = compile_text
+
     def outcome(call):
         try:
             return repr(call())
@@ -157,7 +176,7 @@ def methods():
 
     given = {"inner": {"n": 1}}
     outer = Outer(Inner(1), [Inner(2, "x")])
-    return [
+    said = [
         [
             outcome(lambda: Outer.from_dict(given)),
             outcome(lambda: outer.to_dict()),
@@ -173,9 +192,11 @@ def methods():
             outcome(lambda: Inner.from_dict({})),
             outcome(lambda: Outer.from_dict(given, unknown=1)),
             outcome(lambda: outer.to_dict(unknown=1)),
+            outcome(lambda: Eager.from_dict({"bare": {"n": 1}}).to_dict()),
         ]
         for _ in range(2)
     ]
+    return said, len(compiled)
 
 
 def look(asked):

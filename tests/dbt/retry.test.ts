@@ -5,11 +5,10 @@ import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { RunReport } from '../../src/pipeline/report.ts'
 import { workspaceAt, type Workspace } from '../../src/platform/workspace.ts'
-import { millrace } from '../support/cli.ts'
+import { millrace, startWorkerProcess } from '../support/cli.ts'
 import { filesNamed } from '../support/dbt-run.ts'
 import { writeGeneratedProject } from '../support/generated-project.ts'
 import { change, query } from '../support/warehouse.ts'
-import { startWorker } from '../support/worker.ts'
 
 async function makeWorkspace(): Promise<Workspace> {
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'millrace-retry-')))
@@ -32,7 +31,7 @@ async function timesBuilt(workspace: Workspace): Promise<Record<string, unknown>
 
 test('a retried run takes over what was done; once another run has written it starts afresh and says so', async () => {
   const workspace = await makeWorkspace()
-  await startWorker(workspace)
+  await startWorkerProcess(workspace)
   const failed = await millrace(workspace, ['run', 'generated'])
   const id = /^\S+/.exec(failed.stdout)?.[0] ?? ''
   expect(failed.code).toBe(1)

@@ -1,4 +1,4 @@
-// The dashboards of phase 2 as a user runs them, on DuckDB and Postgres: against a truth that dbt has no part in, and on somebody else's project.
+// The dashboards of phase 2 on DuckDB and Postgres: against a truth that dbt has no part in, and on somebody else's project.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'

@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Workspace } from '../../src/platform/workspace.ts'
 import { useBigQuery } from '../support/bigquery-emulator.ts'
+import { millrace } from '../support/cli.ts'
 import { usePostgres } from '../support/postgres-server.ts'
 import { bigqueryOutput, duckdbOutput, postgresOutput, writeProfiles, type ProfileOutput } from '../support/profiles.ts'
 import { bigqueryRows } from '../support/rows/bigquery.ts'
@@ -32,10 +33,10 @@ async function runOn(
   const workspace = await makeWorkspace()
   await writeProfiles(path.join(workspace.root, 'dbt'), { prod: output(workspace) })
   const worker = await startWorker(workspace)
-  const { outcome, failure, steps } = await worker.run('daily', { params: { date: DAY }, target: 'prod' })
+  const { code, stdout } = await millrace(workspace, ['run', 'daily', '--date', DAY, '--target', 'prod'])
   await worker.stop()
-  expect({ outcome, failure }).toEqual({ outcome: 'succeeded', failure: null })
-  expect(steps.find(({ id }) => id === 'dbt-test')?.dbt?.counts).toEqual({ pass: 43 })
+  expect({ code, stdout }).toMatchObject({ code: 0 })
+  expect(stdout).toContain('43 pass')
   const tables: Record<string, readonly string[]> = {}
   for (const table of TABLES) tables[table] = await rowsOf(read(workspace), table)
   return tables

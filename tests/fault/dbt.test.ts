@@ -52,6 +52,7 @@ interface Disturbance {
   readonly name: string
   /** A retry is counted only where the work itself failed. */
   readonly attempts: number
+  /** One that can be killed; only the first worker knows it. */
   readonly ownServer?: true
   /** Of each model, where the usual half second is too short. */
   readonly work?: number

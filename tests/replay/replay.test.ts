@@ -2,10 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js'
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
+import { Worker } from '@temporalio/worker'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { beforeAll, expect, test } from 'vitest'
 import { workflowBundle } from '../../src/temporal/workflow-bundle.ts'
+import { installQuietRuntime, SILENT } from '../support/quiet-runtime.ts'
 
 const HISTORIES = fileURLToPath(new URL('histories', import.meta.url))
 const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'))
@@ -13,8 +14,8 @@ const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'))
 let bundle: { readonly code: string }
 
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) })
-  bundle = await workflowBundle(new DefaultLogger('ERROR'))
+  installQuietRuntime()
+  bundle = await workflowBundle(SILENT)
 })
 
 interface JsonHistory {

@@ -1,6 +1,6 @@
 // The real workflow on the real server with activities that a test scripts: for the story's own rules.
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
-import { NativeConnection, Runtime, Worker, DefaultLogger } from '@temporalio/worker'
+import { NativeConnection, Worker } from '@temporalio/worker'
 import { inject, onTestFinished } from 'vitest'
 import type { Activities } from '../../src/activities/index.ts'
 import { BAR_ACTIVITIES } from '../../src/activities/node-bars.ts'
@@ -9,12 +9,13 @@ import { DBT_ACTIVITIES } from '../../src/pipeline/dbt-command.ts'
 import { identifier } from '../../src/pipeline/identifier.ts'
 import type { Plan, PlannedStep, RunRequest } from '../../src/pipeline/plan.ts'
 import { ingestEntry } from './ingest-entry.ts'
+import { installQuietRuntime, SILENT } from './quiet-runtime.ts'
 import { endOf, type RunEnd } from './run-end.ts'
 import { DEFAULT_POLICIES } from '../../src/pipeline/policies.ts'
 import { workflowBundle } from '../../src/temporal/workflow-bundle.ts'
 import type { DbtReport, LoadReport } from '../../src/pipeline/report.ts'
 
-Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
+installQuietRuntime()
 
 export interface Scripted {
   readonly handle: WorkflowHandle
@@ -47,8 +48,6 @@ export interface ScriptedQueue {
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>
 }
-
-const SILENT = new DefaultLogger('ERROR', () => undefined)
 
 /** A worker on the plan's task queue with these activities; those left out succeed. */
 export async function openScripted(plan: Plan, activities: Partial<Activities>): Promise<ScriptedQueue> {

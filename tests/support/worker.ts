@@ -1,5 +1,4 @@
 // The real worker in the test's own process, for tests that are about what a run does, not about processes that die.
-import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { afterAll, inject, onTestFinished, vi } from 'vitest'
 import { startRun } from '../../src/cli/start-run.ts'
 import { openDbtHosts } from '../../src/dbt/launcher.ts'
@@ -10,6 +9,7 @@ import type { Workspace } from '../../src/platform/workspace.ts'
 import { connectClient, ownServerAddress } from '../../src/temporal/connect.ts'
 import { startWorker as startRealWorker } from '../../src/worker.ts'
 import { taskQueueOf } from './cli.ts'
+import { installQuietRuntime } from './quiet-runtime.ts'
 import { endOf } from './run-end.ts'
 
 export interface TestWorker {
@@ -19,7 +19,7 @@ export interface TestWorker {
   stop(): Promise<void>
 }
 
-Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] })
+installQuietRuntime()
 
 /** All workers of a file use the same warm dbt process: it takes seconds to start. */
 const dbtHosts = openDbtHosts()

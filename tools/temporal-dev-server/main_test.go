@@ -26,6 +26,12 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
+// The next server takes the file when the one before has let it go.
+func TestMain(m *testing.M) {
+	stopDeadline = time.Minute
+	os.Exit(m.Run())
+}
+
 func TestFlagsThatTheTypeScriptSDKPassesAreUnderstood(t *testing.T) {
 	opts, err := parseOptions(strings.Fields(`server start-dev --port 4711 --namespace default --ip localhost
 		--log-format pretty --log-level warn --dynamic-config-value frontend.enableServerVersionCheck=false
