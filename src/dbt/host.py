@@ -31,7 +31,7 @@ import traceback
 LIFELINE = 3
 #: Manifests that are kept at a time: of that many projects, targets and vars.
 KEPT_MANIFESTS = 4
-#: Without a request, until what only a parse needs is made.
+#: Without a request, until what can wait is done.
 IDLE_S = 30
 #: Stands before each thing that a child tells.
 LENGTH = struct.Struct("<Q")
@@ -83,7 +83,7 @@ class Host:
         self.private = [wakeup_read, wakeup_write]
         self.pending = b""
         gc.enable()
-        # It takes a third of a second to look for what the imports have left.
+        # To look for what the imports left unreachable takes a third of a second, which can wait.
         gc.freeze()
         self.later.append(iter([thaw_and_freeze]))
         while True:

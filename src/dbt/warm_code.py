@@ -30,7 +30,7 @@ def write_methods_on_demand():
     builder_type = code.CodeBuilder
     sample = builder_type(type("Sample", (), {}))
     if not hasattr(code, "ADD_DIALECT_SUPPORT") or not all(hasattr(sample, name) for name in USED_OF_MASHUMARO):
-        # Another mashumaro than the one that this was read in (3.17): it does so in its own way.
+        # mashumaro before 3.11, for one: it puts them off in its own way.
         return
 
     def is_put_off(builder):

@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// stopDeadline bounds a stop: the services take a second to part from each other, and nobody has anything of it. Leaving
-// before they are done is safe: every commit is already on disk. A variable for the tests, whose process goes on.
+// stopDeadline bounds a stop, which takes the services a second to no one's benefit: every commit is already on disk, so
+// that the process may end before they are done. A variable for the tests, whose process goes on.
 var stopDeadline = 200 * time.Millisecond
 
 func main() {
